@@ -1,0 +1,40 @@
+# Every command a developer runs. Nothing but python3 (3.11 or newer) and make has to be there.
+.DEFAULT_GOAL := help
+UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
+RUN := $(UV) run --all-extras --quiet
+DEMO_ARGS ?=
+PYTEST_ARGS ?=
+
+.PHONY: help demo test check fmt clean
+
+help:  ## what there is
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+# uv into a place of its own: a virtual environment, or a plain folder where this Python has no venv.
+.tools/bin/uv:
+	@mkdir -p .tools/bin
+	@{ python3 -m venv .tools/venv && .tools/venv/bin/python -m pip --quiet --disable-pip-version-check install uv \
+	   && ln -sf ../venv/bin/uv .tools/bin/uv; } \
+	 || { python3 -m pip --quiet --disable-pip-version-check install --target .tools/site uv && ln -sf ../site/bin/uv .tools/bin/uv; } \
+	 || { echo "Could not get uv: install it (https://docs.astral.sh/uv/) and run make again." >&2; exit 1; }
+
+demo: $(filter .tools/%,$(UV))  ## the main job on embedded defaults; DEMO_ARGS=--exit stops after the last step
+	$(UV) run --all-extras hub demo $(DEMO_ARGS)
+
+test: $(filter .tools/%,$(UV))  ## the whole test suite with real servers; installs what it needs
+	sh tests/system_packages.sh
+	$(RUN) pytest $(PYTEST_ARGS)
+
+check: $(filter .tools/%,$(UV))  ## format, lint, types, import contracts, fast tests: before every commit
+	$(RUN) ruff format --check .
+	$(RUN) ruff check .
+	$(RUN) pyrefly check --summarize-errors=false
+	$(RUN) lint-imports
+	$(RUN) pytest -m "not slow" -q
+
+fmt: $(filter .tools/%,$(UV))  ## format and fix what can be fixed
+	$(RUN) ruff check --fix .
+	$(RUN) ruff format .
+
+clean:  ## removes what was built
+	rm -rf .venv .tools dist .pytest_cache .ruff_cache .hypothesis

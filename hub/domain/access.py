@@ -1,0 +1,66 @@
+"""Principals, scopes and tokens: who asks and what they may do.
+
+Law: scopes are ordered; one that may ``write`` may ``read``, one that may ``admin`` may do both.
+"""
+
+from datetime import datetime
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict
+
+from hub.domain.errors import Forbidden, Unauthorized
+
+
+class Scope(StrEnum):
+    """What a token is good for. ``read`` includes predict."""
+
+    READ = "read"
+    WRITE = "write"
+    ADMIN = "admin"
+
+
+_RANK = {None: 0, Scope.READ: 1, Scope.WRITE: 2, Scope.ADMIN: 3}
+
+
+class Principal(BaseModel):
+    """Who asks. ``scope`` is None for somebody who may do nothing."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    scope: Scope | None
+    is_anonymous: bool = False
+
+    def may(self, needed: Scope) -> bool:
+        """Whether the scope covers ``needed``."""
+        return _RANK[self.scope] >= _RANK[needed]
+
+    def require(self, needed: Scope) -> None:
+        """Refuse somebody whose scope does not cover ``needed``.
+
+        Raises:
+            Unauthorized: Nobody in particular asks; a token would help.
+            Forbidden: The token is known, but its scope is too small.
+        """
+        if self.may(needed):
+            return
+        if self.is_anonymous:
+            raise Unauthorized(f"This needs a token with scope {needed.value}.", remedy="Run `hub login URL` with a token.")
+        raise Forbidden(
+            f"The token {self.name!r} has scope {self.scope.value if self.scope else 'none'}, this needs {needed.value}.",
+            remedy="Ask an administrator of the hub for a token with a wider scope.",
+        )
+
+
+class Token(BaseModel):
+    """A token as it may be shown: everything but the secret."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    name: str
+    scope: Scope
+    created_at: datetime
+    expires_at: datetime | None = None
+    last_used_at: datetime | None = None
+    revoked_at: datetime | None = None

@@ -1,0 +1,142 @@
+"""Signatures and the tuning face: how a version is called and how it is trained on.
+
+Laws: ``interface_breaks(a, a)`` is empty; what it returns says, one sentence each, why a caller of the old version
+fails on the new one. ``compose`` gives the signature a head answers with when it is called on its trunk's input.
+"""
+
+from collections.abc import Mapping
+
+from pydantic import BaseModel, ConfigDict
+
+from hub.domain.errors import InvalidModel
+from hub.domain.tensors import Shape, TensorSpec, format_shape
+
+SERVING_DEFAULT = "serving_default"
+
+
+class Signature(BaseModel):
+    """A named inference function: inputs and outputs by name.
+
+    ``is_stateful`` claims that a call writes variables or tables; such a signature is run on a copy of the state.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    inputs: dict[str, TensorSpec]
+    outputs: dict[str, TensorSpec]
+    is_stateful: bool = False
+    method: str | None = None
+
+
+class TuningFace(BaseModel):
+    """What makes a trunk trainable after a pull (TF Hub's Reusable SavedModel, ``reusable_saved_models.md``).
+
+    Attributes:
+        inputs: The specs of ``__call__``'s first argument, flattened; empty names where it is one bare tensor.
+        training_values: Which values of ``training`` were traced; empty where ``__call__`` takes no such argument.
+        variables: Number of entries in ``obj.variables``; None where the list is absent.
+        trainable_variables: Number of entries in ``obj.trainable_variables``; None where the list is absent.
+        regularization_losses: Number of functions in the list.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    inputs: tuple[TensorSpec, ...]
+    training_values: tuple[bool, ...]
+    variables: int | None
+    trainable_variables: int | None
+    regularization_losses: int = 0
+
+
+def is_wider(new: Shape, old: Shape) -> bool:
+    """Whether every concrete shape that ``old`` allows is allowed by ``new``."""
+    if new is None:
+        return True
+    if old is None or len(new) != len(old):
+        return False
+    return all(wide is None or wide == narrow for wide, narrow in zip(new, old, strict=True))
+
+
+def interface_breaks(old: Mapping[str, Signature], new: Mapping[str, Signature]) -> list[str]:
+    """Why callers of ``old`` break on ``new``; empty when they do not."""
+    breaks: list[str] = []
+    for name, before in old.items():
+        after = new.get(name)
+        if after is None:
+            breaks.append(f"signature {name} was removed")
+            continue
+        breaks += [f"signature {name}: {reason}" for reason in _input_breaks(before, after)]
+        breaks += [f"signature {name}: {reason}" for reason in _output_breaks(before, after)]
+    return breaks
+
+
+def _input_breaks(before: Signature, after: Signature) -> list[str]:
+    reasons = [f"input {key} was removed" for key in before.inputs if key not in after.inputs]
+    reasons += [f"input {key} was added" for key in after.inputs if key not in before.inputs]
+    for key in before.inputs.keys() & after.inputs.keys():
+        was, now = before.inputs[key], after.inputs[key]
+        if was.dtype != now.dtype:
+            reasons.append(f"input {key} changed from {was.dtype} to {now.dtype}")
+        elif not is_wider(now.shape, was.shape):
+            reasons.append(f"input {key} narrowed from {format_shape(was.shape)} to {format_shape(now.shape)}")
+    return sorted(reasons)
+
+
+def _output_breaks(before: Signature, after: Signature) -> list[str]:
+    reasons = [f"output {key} was removed" for key in before.outputs if key not in after.outputs]
+    for key in before.outputs.keys() & after.outputs.keys():
+        was, now = before.outputs[key], after.outputs[key]
+        if was.dtype != now.dtype:
+            reasons.append(f"output {key} changed from {was.dtype} to {now.dtype}")
+        elif not is_wider(was.shape, now.shape):
+            reasons.append(f"output {key} changed from {format_shape(was.shape)} to {format_shape(now.shape)}")
+    return sorted(reasons)
+
+
+def pair_features(trunk: Signature, head: Signature) -> dict[str, str]:
+    """Which trunk output feeds which head input: by name, or the only one to the only one.
+
+    Returns:
+        Head input name to trunk output name.
+
+    Raises:
+        InvalidModel: An input has no output to feed it, or dtype or shape cannot fit.
+    """
+    if len(head.inputs) == 1 and len(trunk.outputs) == 1:
+        pairs = {next(iter(head.inputs)): next(iter(trunk.outputs))}
+    else:
+        pairs = {key: key for key in head.inputs}
+    for into, out in pairs.items():
+        if out not in trunk.outputs:
+            raise InvalidModel(
+                f"Head input {into!r} is fed by no trunk output; the trunk gives {sorted(trunk.outputs)}.",
+                remedy="Name the head's inputs after the trunk's outputs.",
+            )
+        have, want = trunk.outputs[out], head.inputs[into]
+        if have.dtype != want.dtype or not _may_fit(have.shape, want.shape):
+            raise InvalidModel(
+                f"Trunk output {have} cannot feed head input {want}.",
+                remedy="Push the head for the trunk version it was trained on.",
+            )
+    return pairs
+
+
+def _may_fit(have: Shape, want: Shape) -> bool:
+    if have is None or want is None:
+        return True
+    return len(have) == len(want) and all(a is None or b is None or a == b for a, b in zip(have, want, strict=True))
+
+
+def compose(trunk: Signature, heads: Mapping[str, Signature]) -> dict[str, Signature]:
+    """The signatures a head answers with on raw trunk input: the trunk's inputs, the head's outputs.
+
+    Raises:
+        InvalidModel: A head signature does not fit the trunk.
+    """
+    composed = {}
+    for name, head in heads.items():
+        pair_features(trunk, head)
+        is_stateful = trunk.is_stateful or head.is_stateful
+        composed[name] = Signature(name=name, inputs=trunk.inputs, outputs=head.outputs, is_stateful=is_stateful)
+    return composed

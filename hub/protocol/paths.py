@@ -1,0 +1,110 @@
+"""Where things are: every path of the hub's own REST API, written once for server and client.
+
+What each takes and answers (bodies are classes of ``hub.protocol.schemas`` and ``hub.domain``)::
+
+    GET    WHOAMI                                                     -> WhoAmI
+    GET    STATUS                                                     -> HubStatus
+    GET    MODELS      ?owner= &kind= &search= &after= &limit=        -> ModelPage
+    GET    model                                                      -> Model
+    DELETE model                                                      -> 204
+    GET    RESOLVE     ?ref=owner/name:stable                         -> Version
+    GET    versions    ?before= &limit=                               -> VersionPage
+    GET    version     ?wait_s= (answers once it is not validating)   -> VersionDetail
+    DELETE version                                                    -> 204
+    POST   yank        Yank                                           -> Version
+    GET    lineage                                                    -> Lineage
+    GET    manifest                                                   -> canonical bytes
+    GET    version_blob (Range)                                       -> bytes
+    GET    golden                                                     -> bytes of an .npz
+    GET    aliases                                                    -> AliasList
+    PUT    alias       SetAlias                                       -> AliasList
+    POST   PUSHES      BeginPush                                      -> PushTicket
+    PUT    push_blob   bytes, with Content-Length                     -> 204
+    POST   push_complete                                              -> Version
+    GET    TOKENS                                                     -> TokenList
+    POST   TOKENS      CreateToken                                    -> CreatedToken
+    DELETE token                                                      -> 204
+    GET    WORKERS                                                    -> WorkerList
+"""
+
+from uuid import UUID
+
+API = "/api/v1"
+OPENAPI = f"{API}/openapi.json"
+WHOAMI = f"{API}/whoami"
+PUSHES = f"{API}/pushes"
+MODELS = f"{API}/models"
+RESOLVE = f"{API}/resolve"
+TOKENS = f"{API}/tokens"
+WORKERS = f"{API}/workers"
+STATUS = f"{API}/status"
+
+
+def push(push_id: UUID | str) -> str:
+    """A push under way."""
+    return f"{PUSHES}/{push_id}"
+
+
+def push_blob(push_id: UUID | str, digest: str) -> str:
+    """Where the bytes of one blob of a push go."""
+    return f"{push(push_id)}/blobs/{digest}"
+
+
+def push_complete(push_id: UUID | str) -> str:
+    """Ends a push."""
+    return f"{push(push_id)}/complete"
+
+
+def model(name: str) -> str:
+    """A model, ``name`` is ``owner/name``."""
+    return f"{MODELS}/{name}"
+
+
+def versions(name: str) -> str:
+    """A model's versions."""
+    return f"{model(name)}/versions"
+
+
+def version(name: str, number: int) -> str:
+    """One version."""
+    return f"{versions(name)}/{number}"
+
+
+def manifest(name: str, number: int) -> str:
+    """A version's manifest, as canonical bytes."""
+    return f"{version(name, number)}/manifest"
+
+
+def version_blob(name: str, number: int, digest: str) -> str:
+    """Bytes of one blob of a version."""
+    return f"{version(name, number)}/blobs/{digest}"
+
+
+def golden(name: str, number: int) -> str:
+    """A version's golden samples (.npz)."""
+    return f"{version(name, number)}/golden"
+
+
+def yank(name: str, number: int) -> str:
+    """Withdraws a version."""
+    return f"{version(name, number)}/yank"
+
+
+def lineage(name: str, number: int) -> str:
+    """What a version came from and what came from it."""
+    return f"{version(name, number)}/lineage"
+
+
+def aliases(name: str) -> str:
+    """A model's aliases and their history."""
+    return f"{model(name)}/aliases"
+
+
+def alias(name: str, alias_name: str) -> str:
+    """One alias."""
+    return f"{aliases(name)}/{alias_name}"
+
+
+def token(token_id: str) -> str:
+    """One token."""
+    return f"{TOKENS}/{token_id}"

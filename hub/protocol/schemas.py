@@ -1,0 +1,204 @@
+"""Bodies of the hub's own REST API that are not nouns themselves.
+
+Law: a body is checked here once; unknown fields are refused in what the hub reads, and ignored by its client.
+"""
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from hub.domain.access import Scope, Token
+from hub.domain.digests import Digest
+from hub.domain.lineage import Edge
+from hub.domain.manifest import Draft
+from hub.domain.names import AliasText, ModelNameText
+from hub.domain.reports import Report
+from hub.domain.signatures import Signature, TuningFace
+from hub.domain.versions import Model, Version
+
+MAX_MESSAGE_CHARS = 2_000
+MAX_CARD_CHARS = 200_000
+
+
+class _Request(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class BeginPush(_Request):
+    """Opens a push. ``card`` (Markdown) and ``is_private`` change the model only where they are given."""
+
+    model: ModelNameText
+    draft: Draft
+    alias: AliasText | None = None
+    message: Annotated[str, Field(max_length=MAX_MESSAGE_CHARS)] = ""
+    card: Annotated[str, Field(max_length=MAX_CARD_CHARS)] | None = None
+    is_private: bool | None = None
+
+
+class Upload(_Answer):
+    """One blob the hub does not have, and where to PUT its bytes."""
+
+    digest: Digest
+    size: int
+    url: str
+
+
+class PushTicket(_Answer):
+    """Answer to :class:`BeginPush`.
+
+    ``existing`` is set when the model already has this very content; then there is nothing to upload or complete.
+    """
+
+    push_id: UUID | None = None
+    uploads: tuple[Upload, ...] = ()
+    existing: Version | None = None
+
+
+class WhoAmI(_Answer):
+    """Who the hub thinks is asking."""
+
+    name: str
+    scope: Scope | None
+    is_anonymous: bool
+    hub_version: str
+
+
+class ModelPage(_Answer):
+    """Models in name order; pass ``next`` as ``after`` for more."""
+
+    items: tuple[Model, ...]
+    next: str | None = None
+
+
+class VersionPage(_Answer):
+    """Versions, newest first; pass ``next`` as ``before`` for more."""
+
+    items: tuple[Version, ...]
+    next: int | None = None
+
+
+class VersionDetail(_Answer):
+    """One version with what is known of it.
+
+    ``signatures`` are those it answers to: for a head, on its trunk's input.
+    """
+
+    version: Version
+    report: Report
+    signatures: dict[str, Signature]
+    tuning_face: TuningFace | None
+    lineage: tuple[Edge, ...]
+    loader: str
+    file_count: int
+
+
+class SetAlias(_Request):
+    """Moves an alias."""
+
+    number: Annotated[int, Field(ge=1)]
+
+
+class AliasMove(_Answer):
+    """One step in an alias' history; ``number`` None where it was removed."""
+
+    alias: str
+    number: int | None
+    moved_at: datetime
+    moved_by: str
+
+
+class AliasList(_Answer):
+    """A model's aliases now, and how they came to be (newest first)."""
+
+    aliases: dict[str, int]
+    history: tuple[AliasMove, ...]
+
+
+class Yank(_Request):
+    """Withdraws a version, with a reason people will read."""
+
+    reason: Annotated[str, Field(min_length=1, max_length=MAX_MESSAGE_CHARS)]
+
+
+class LineageNode(_Answer):
+    """A version at the other end of an edge; ``version`` None where it is gone or not to be seen."""
+
+    edge: Edge
+    version: Version | None
+
+
+class Lineage(_Answer):
+    """Both directions of a version's lineage."""
+
+    version: Version
+    parents: tuple[LineageNode, ...]
+    children: tuple[LineageNode, ...]
+    hidden_children: int = 0
+
+
+class CreateToken(_Request):
+    """Asks for a token. ``expires_in_s`` None means that it does not expire."""
+
+    name: Annotated[str, Field(min_length=1, max_length=100)]
+    scope: Scope
+    expires_in_s: Annotated[int, Field(ge=60, le=10 * 366 * 86_400)] | None = None
+
+
+class CreatedToken(_Answer):
+    """A new token with its secret, which is never shown again."""
+
+    token: Token
+    secret: str
+
+
+class TokenList(_Answer):
+    """All tokens, without their secrets."""
+
+    items: tuple[Token, ...]
+
+
+class LoadedVersion(_Answer):
+    """A version that a worker holds in memory."""
+
+    digest: str
+    reference: str | None = None
+    size_bytes: int
+
+
+class WorkerState(_Answer):
+    """One worker process."""
+
+    device: str
+    pid: int | None
+    state: str
+    loaded: tuple[LoadedVersion, ...]
+    in_flight: int
+    restarts: int
+
+
+class WorkerList(_Answer):
+    """All workers of the engine."""
+
+    items: tuple[WorkerState, ...]
+
+
+class Check(_Answer):
+    """One thing that must work, whether it does, and what to do when not."""
+
+    name: str
+    ok: bool
+    detail: str = ""
+    remedy: str = ""
+
+
+class HubStatus(_Answer):
+    """What ``/readyz`` and ``hub admin doctor`` answer."""
+
+    ok: bool
+    checks: tuple[Check, ...]
