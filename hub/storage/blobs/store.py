@@ -1,0 +1,107 @@
+"""The place bytes are kept: what every blob store promises.
+
+Laws, which one conformance suite holds every store to:
+
+1. What ``has`` says is there is whole: its bytes have that digest and that size. A process that dies in the middle of
+   ``put`` leaves nothing that can be seen.
+2. ``put`` of wrong bytes raises and changes nothing; ``put`` of what is there already changes nothing and need not
+   read its chunks.
+3. ``open`` gives exactly the bytes of the asked range in pieces of at most 1 MiB; a range past the end is cut short.
+   An unknown digest is an error at the call, before the first piece.
+4. ``delete`` of what is absent is fine. A reader that has begun either gets the rest or an error, never other bytes.
+5. Every method may be called from many threads and processes at once.
+6. When the store itself is away every method raises `NotAvailable`.
+"""
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from typing import Protocol
+
+from hub.domain.errors import BlobNotFound, DigestMismatch
+
+
+class BlobStore(Protocol):
+    """Immutable bytes by digest."""
+
+    def has(self, digest: str) -> bool:
+        """Whether the bytes are stored, whole."""
+        ...
+
+    def missing(self, digests: Iterable[str]) -> list[str]:
+        """Those that are not stored, each once, in the order given."""
+        ...
+
+    def put(self, digest: str, chunks: Iterable[bytes], size: int) -> None:
+        """Store bytes, all or nothing; does nothing where they are stored already.
+
+        Args:
+            digest: What the bytes must hash to.
+            chunks: The bytes in order, in pieces of any size.
+            size: How many bytes there must be.
+
+        Raises:
+            DigestMismatch: The bytes have another digest or size.
+            NotAvailable: The store is away or full.
+        """
+        ...
+
+    def open(self, digest: str, start: int = 0, length: int | None = None) -> Iterator[bytes]:
+        """Read a range, to the end when ``length`` is None.
+
+        Raises:
+            BlobNotFound: It is not stored.
+        """
+        ...
+
+    def size(self, digest: str) -> int:
+        """How many bytes it has.
+
+        Raises:
+            BlobNotFound: It is not stored.
+        """
+        ...
+
+    def delete(self, digest: str) -> None:
+        """Forget the bytes; absent is fine."""
+        ...
+
+    def digests(self) -> Iterator[str]:
+        """Everything stored, each once, in any order."""
+        ...
+
+    def check(self) -> None:
+        """Prove that bytes can be written and read.
+
+        Raises:
+            NotAvailable: They cannot; the remedy says what to do.
+        """
+        ...
+
+
+def verified(digest: str, chunks: Iterable[bytes], size: int) -> Iterator[bytes]:
+    """Pass bytes through while counting and hashing them; raise at the first byte too many or at a wrong end.
+
+    Raises:
+        DigestMismatch: The bytes have another digest or size.
+    """
+    hasher = hashlib.sha256()
+    count = 0
+    for chunk in chunks:
+        count += len(chunk)
+        if count > size:
+            raise _mismatch(digest, f"more than the {size} bytes announced")
+        hasher.update(chunk)
+        yield chunk
+    if count != size:
+        raise _mismatch(digest, f"{count} bytes instead of the {size} announced")
+    if digest != f"sha256:{hasher.hexdigest()}":
+        raise _mismatch(digest, f"bytes with digest sha256:{hasher.hexdigest()}")
+
+
+def _mismatch(digest: str, came: str) -> DigestMismatch:
+    return DigestMismatch(f"For blob {digest} came {came}.", remedy="Send the blob again.", digest=digest)
+
+
+def not_found(digest: str) -> BlobNotFound:
+    """The error for a digest that is not stored."""
+    return BlobNotFound(f"Blob {digest} is not stored.", digest=digest)

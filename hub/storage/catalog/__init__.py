@@ -1,0 +1,7 @@
+"""Facts: models, versions, aliases, lineage, pushes and tokens in a relational database."""
+
+from hub.storage.catalog.catalog import Catalog
+from hub.storage.catalog.records import AliasMove, PushRecord, VersionRecord
+from hub.storage.catalog.transaction import Transaction
+
+__all__ = ["AliasMove", "Catalog", "PushRecord", "Transaction", "VersionRecord"]

@@ -1,0 +1,122 @@
+"""Connections: one database URL in, two ready engines out, and what the database's errors mean.
+
+SQLite runs in WAL mode with every commit synced; a writer takes the lock when it begins (``BEGIN IMMEDIATE``), because
+a transaction that reads first and wants to write later is refused at once, whatever the timeout.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, DatabaseError, DataError, IntegrityError, InterfaceError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from hub.domain.errors import Conflict, InvalidRequest, NotAvailable
+from hub.storage.disk import disk_errors, make_folder
+
+_BUSY_MS = 30_000
+_CONNECT_S = 5
+_POOL = {"pool_size": 5, "max_overflow": 40, "pool_timeout": 30}
+_BEGIN = "hub_begin"
+_REMEDY = "Write sqlite:////path/hub.db or postgresql://user:password@host/database."
+
+
+def parse_url(text: str) -> URL:
+    """Read a database URL and choose the driver.
+
+    Raises:
+        InvalidRequest: It is neither SQLite in a file nor PostgreSQL.
+    """
+    try:
+        url = make_url(text)
+    except ArgumentError as error:
+        raise InvalidRequest("The database URL is not well-formed.", remedy=_REMEDY) from error
+    backend = url.get_backend_name()
+    if backend == "sqlite" and url.database and url.database != ":memory:":
+        return url.set(drivername="sqlite+pysqlite")
+    if backend in ("postgresql", "postgres"):
+        return url.set(drivername="postgresql+psycopg")
+    detail = f"{url.render_as_string(hide_password=True)} is no database the hub can use."
+    raise InvalidRequest(detail, remedy=_REMEDY)
+
+
+def open_database(url: URL) -> Engine:
+    """The engine for readers; `for_writing` gives the writers' side of the same pool.
+
+    Raises:
+        NotAvailable: The folder of a SQLite file cannot be created.
+    """
+    if url.get_backend_name() != "sqlite":
+        return _open_postgresql(url, **_POOL)
+    engine = _open_sqlite(url, **_POOL)
+    event.listen(engine, "connect", _enforce_references)
+    return engine
+
+
+def open_for_migration(url: URL) -> Engine:
+    """One unpooled connection; without SQLite's foreign keys, which rebuilding a table would set off."""
+    opened = _open_sqlite if url.get_backend_name() == "sqlite" else _open_postgresql
+    return for_writing(opened(url, poolclass=NullPool))
+
+
+def for_writing(engine: Engine) -> Engine:
+    """The same pool, with transactions that may write from their beginning."""
+    return engine.execution_options(**{_BEGIN: "BEGIN IMMEDIATE"})
+
+
+@contextmanager
+def database_errors(url: URL) -> Iterator[None]:
+    """Translate what the database says.
+
+    Raises:
+        NotAvailable: It is away, locked, full or damaged.
+        InvalidRequest: It cannot hold a value, such as a text with a NUL character.
+        Conflict: What a row refers to went away at the same time.
+    """
+    where = url.render_as_string(hide_password=True)
+    try:
+        yield
+    except DataError as error:
+        detail = f"The database cannot hold a value: {error.orig}."
+        raise InvalidRequest(detail, remedy="Remove control characters from texts.") from error
+    except IntegrityError as error:
+        detail = f"Something else was changed at the same time: {str(error.orig).splitlines()[0]}."
+        raise Conflict(detail, remedy="Try again.") from error
+    except (DatabaseError, InterfaceError, PoolTimeout) as error:
+        reason = str(getattr(error, "orig", None) or error).splitlines()[0]
+        remedy = "Check that it runs, and run 'hub admin doctor'."
+        raise NotAvailable(f"The database at {where} cannot be used: {reason}.", remedy=remedy) from error
+
+
+def _open_postgresql(url: URL, **pool: Any) -> Engine:
+    arguments = {"connect_timeout": _CONNECT_S, "application_name": "trunkhub"}
+    return create_engine(url, pool_pre_ping=True, connect_args=arguments, **pool)
+
+
+def _open_sqlite(url: URL, **pool: Any) -> Engine:
+    folder = Path(url.database or "").absolute().parent
+    with disk_errors(folder):
+        make_folder(folder)
+    engine = create_engine(url, connect_args={"timeout": _BUSY_MS / 1000}, **pool)
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: sqlite3.Connection, _: object) -> None:
+    # Python's own transaction control begins too late: BEGIN is ours, see _begin_sqlite.
+    connection.isolation_level = None
+    if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+        connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+
+
+def _enforce_references(connection: sqlite3.Connection, _: object) -> None:
+    connection.execute("PRAGMA foreign_keys = ON")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    connection.exec_driver_sql(connection.get_execution_options().get(_BEGIN, "BEGIN"))

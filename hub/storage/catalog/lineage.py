@@ -1,0 +1,45 @@
+"""Queries about lineage, in both directions, and about which bytes belong to whom."""
+
+from sqlalchemy import select, tuple_
+
+from hub.domain.lineage import Edge, EdgeKind
+from hub.domain.names import ModelName
+from hub.domain.versions import Version
+from hub.storage.catalog.lookup import VersionLookup
+from hub.storage.catalog.tables import edges, version_blobs, versions
+
+
+class LineageQueries(VersionLookup):
+    """Where versions come from and what hangs on them."""
+
+    def parents(self, name: ModelName, number: int) -> tuple[Edge, ...]:
+        """The edges of a version to those it came from.
+
+        Raises:
+            ModelNotFound: No such model.
+            VersionNotFound: No such version.
+        """
+        self.version(name, number)
+        query = select(edges).where(edges.c.model == str(name), edges.c.number == number).order_by(edges.c.position)
+        return tuple(
+            Edge(
+                kind=EdgeKind(row.kind),
+                model=row.parent_model,
+                number=row.parent_number,
+                digest=row.parent_digest,
+                signature=row.signature,
+            )
+            for row in self.connection.execute(query)
+        )
+
+    def children(self, digest: str) -> list[Version]:
+        """Versions with an edge to this digest, in any state, by model and newest first."""
+        hanging = select(edges.c.model, edges.c.number).where(edges.c.parent_digest == digest)
+        return self._find(tuple_(versions.c.model, versions.c.number).in_(hanging))
+
+    def blob_is_in_model(self, name: ModelName, digest: str) -> bool:
+        """Whether some version of the model has this blob as a file's part, its manifest or its golden samples."""
+        query = select(version_blobs.c.number).where(
+            version_blobs.c.model == str(name), version_blobs.c.digest == digest
+        )
+        return self.connection.execute(query.limit(1)).first() is not None

@@ -1,0 +1,179 @@
+"""Queries that find versions.
+
+Laws: a name alone, ``latest`` and ``~interface`` find only ready versions; an alias that names a version that is not
+ready any more is an error and says why; a number or a digest finds a version in any state.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, case, select, tuple_
+
+from hub.domain.errors import VersionNotFound, VersionYanked
+from hub.domain.manifest import Kind, Manifest
+from hub.domain.names import ModelName, Reference
+from hub.domain.versions import State, Version
+from hub.storage.catalog.models import model_not_found
+from hub.storage.catalog.queries import AnyRow, Queries
+from hub.storage.catalog.records import VersionRecord
+from hub.storage.catalog.tables import aliases, models, versions
+
+_LISTED = [column for column in versions.c if column.name not in ("manifest", "report")]
+_LIVE = (State.VALIDATING.value, State.READY.value)
+
+
+class VersionLookup(Queries):
+    """Finding versions, by every name they have."""
+
+    def version(self, name: ModelName, number: int) -> Version:
+        """A version by number, in any state.
+
+        Raises:
+            ModelNotFound: No such model.
+            VersionNotFound: The model has no such version.
+        """
+        found = self._find(_of(name) & (versions.c.number == number), limit=1)
+        if found:
+            return found[0]
+        self.require_model(name)
+        raise _version_not_found(f"{name} has no version {number}.", name)
+
+    def resolve(self, ref: Reference) -> Version:
+        """The version that a reference means now.
+
+        Raises:
+            ModelNotFound: No such model.
+            VersionNotFound: The model has no such version, alias or interface, or none is ready.
+            VersionYanked: The alias names a version that was withdrawn.
+        """
+        if ref.number is not None:
+            return self.version(ref.model, ref.number)
+        if ref.alias is not None:
+            return self._by_alias(ref.model, ref.alias)
+        if ref.digest is not None:
+            wanted, missing = versions.c.digest == ref.digest, f"{ref.model} has no version with digest {ref.digest}."
+        elif ref.interface is not None:
+            wanted = _is_ready() & (versions.c.interface == ref.interface)
+            missing = f"{ref.model} has no ready version with interface {ref.interface}."
+        else:
+            wanted, missing = _is_ready(), f"{ref.model} has no ready version."
+        found = self._find(_of(ref.model) & wanted, limit=1, ready_first=True)
+        if found:
+            return found[0]
+        self.require_model(ref.model)
+        raise _version_not_found(missing, ref.model)
+
+    def versions(self, name: ModelName, *, before: int | None = None, limit: int) -> list[Version]:
+        """A page of a model's versions, newest first.
+
+        Args:
+            name: The model.
+            before: The last number of the page before.
+            limit: How many at most.
+
+        Raises:
+            ModelNotFound: No such model.
+        """
+        self.require_model(name)
+        wanted = _of(name) if before is None else _of(name) & (versions.c.number < before)
+        return self._find(wanted, limit=limit)
+
+    def version_by_content(self, name: ModelName, content_digest: str) -> Version | None:
+        """The newest version of a model with this content that is validating or ready."""
+        wanted = _of(name) & (versions.c.content_digest == content_digest) & versions.c.state.in_(_LIVE)
+        found = self._find(wanted, limit=1)
+        return found[0] if found else None
+
+    def version_by_digest(self, digest: str) -> list[Version]:
+        """Every version with this digest, in any model and state."""
+        return self._find(versions.c.digest == digest, ready_first=True)
+
+    def record(self, name: ModelName, number: int) -> VersionRecord:
+        """Everything known of a version.
+
+        Raises:
+            ModelNotFound: No such model.
+            VersionNotFound: The model has no such version.
+        """
+        version = self.version(name, number)
+        query = select(versions).where(_of(name) & (versions.c.number == number))
+        row = self.connection.execute(query).one()
+        manifest = Manifest.parse(row.manifest)
+        return VersionRecord(version, manifest, row.report, row.content_digest, row.golden_digest)
+
+    def validating(self) -> list[Version]:
+        """Versions whose validation has not ended, oldest first: what a start resumes."""
+        found = self._find(versions.c.state == State.VALIDATING.value)
+        return sorted(found, key=lambda version: version.created_at)
+
+    def require_model(self, name: ModelName) -> None:
+        """Raise unless the model exists.
+
+        Raises:
+            ModelNotFound: No such model.
+        """
+        if self.connection.execute(select(models.c.name).where(models.c.name == str(name))).one_or_none() is None:
+            raise model_not_found(name)
+
+    def _by_alias(self, name: ModelName, alias: str) -> Version:
+        query = select(aliases.c.number).where(aliases.c.model == str(name), aliases.c.alias == alias)
+        number = self.connection.execute(query).scalar_one_or_none()
+        if number is None:
+            self.require_model(name)
+            raise _version_not_found(f"{name} has no alias {alias}.", name)
+        version = self.version(name, number)
+        if version.state is State.YANKED:
+            detail = f"{name}:{alias} means version {number}, which was withdrawn: {version.yanked_reason}"
+            raise VersionYanked(detail, remedy=f"Move the alias, or write {name}@{number} to have it all the same.")
+        return version
+
+    def _find(
+        self, wanted: ColumnElement[bool], *, limit: int | None = None, ready_first: bool = False
+    ) -> list[Version]:
+        order = [versions.c.model, versions.c.number.desc()]
+        query: Select[*tuple[Any, ...]] = select(*_LISTED).where(wanted).limit(limit)
+        if ready_first:
+            query = query.order_by(case((_is_ready(), 0), else_=1))
+        rows = self.connection.execute(query.order_by(*order)).all()
+        named = self._aliases_of_versions(rows)
+        return [_version(row, named[row.model, row.number]) for row in rows]
+
+    def _aliases_of_versions(self, rows: Sequence[AnyRow]) -> dict[tuple[str, int], list[str]]:
+        named: dict[tuple[str, int], list[str]] = defaultdict(list)
+        keys = [(row.model, row.number) for row in rows]
+        if not keys:
+            return named
+        query = select(aliases).where(tuple_(aliases.c.model, aliases.c.number).in_(keys)).order_by(aliases.c.alias)
+        for row in self.connection.execute(query):
+            named[row.model, row.number].append(row.alias)
+        return named
+
+
+def _of(name: ModelName) -> ColumnElement[bool]:
+    return versions.c.model == str(name)
+
+
+def _is_ready() -> ColumnElement[bool]:
+    return versions.c.state == State.READY.value
+
+
+def _version_not_found(detail: str, name: ModelName) -> VersionNotFound:
+    return VersionNotFound(detail, remedy=f"List what there is with 'hub versions {name}'.")
+
+
+def _version(row: AnyRow, named: list[str]) -> Version:
+    return Version(
+        model=row.model,
+        number=row.number,
+        digest=row.digest,
+        kind=Kind(row.kind),
+        state=State(row.state),
+        interface=row.interface,
+        size=row.size,
+        created_at=row.created_at,
+        created_by=row.created_by,
+        message=row.message,
+        aliases=tuple(named),
+        yanked_reason=row.yanked_reason,
+    )

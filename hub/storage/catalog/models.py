@@ -1,0 +1,174 @@
+"""Queries about models."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+from sqlalchemy import Select, delete, func, or_, select, update
+
+from hub.domain.errors import Conflict, HasDependents, ModelNotFound
+from hub.domain.manifest import Kind
+from hub.domain.names import ModelName
+from hub.domain.versions import Model, State
+from hub.storage.catalog.queries import AnyRow, Queries, now
+from hub.storage.catalog.tables import aliases, edges, models, pushes, versions
+
+
+class ModelQueries(Queries):
+    """Models: created by their first push, listed by name."""
+
+    def ensure_model(self, name: ModelName, kind: Kind, *, is_private: bool, created_by: str) -> None:
+        """Create the model unless it exists, and hold it until the transaction ends.
+
+        Holding means: of two transactions that push to one model, the second waits here for the first, so what it
+        looks up afterwards (the same content, the next number) is final.
+
+        Args:
+            name: The model.
+            kind: Its kind, for ever.
+            is_private: Taken when it is created; an existing model keeps what it has.
+            created_by: Who pushes.
+
+        Raises:
+            Conflict: It exists with another kind.
+        """
+        at = now()
+        row = {"name": str(name), "owner": name.owner, "kind": kind.value, "is_private": is_private, "card": ""}
+        self.insert_if_absent(models, row | {"created_at": at, "created_by": created_by, "updated_at": at})
+        query = select(models.c.kind).where(models.c.name == str(name)).with_for_update()
+        existing = self.connection.execute(query).scalar_one()
+        if existing != kind.value:
+            detail = f"{name} is a {existing}, not a {kind.value}."
+            raise Conflict(detail, remedy="Push to another name, or delete the model first.")
+
+    def model(self, name: ModelName) -> Model:
+        """One model.
+
+        Raises:
+            ModelNotFound: No such model.
+        """
+        row = self.connection.execute(select(models).where(models.c.name == str(name))).one_or_none()
+        if row is None:
+            raise model_not_found(name)
+        return self._models([row])[0]
+
+    def models(
+        self,
+        *,
+        owner: str | None = None,
+        kind: Kind | None = None,
+        search: str | None = None,
+        include_private: bool,
+        after: str | None = None,
+        limit: int,
+    ) -> list[Model]:
+        """A page of models in the order of their names.
+
+        Args:
+            owner: Only this owner's.
+            kind: Only this kind.
+            search: Only those with this text in name or card, in either case.
+            include_private: Whether private models are shown.
+            after: The last name of the page before.
+            limit: How many at most.
+        """
+        query = select(models).order_by(models.c.name).limit(limit)
+        if owner is not None:
+            query = query.where(models.c.owner == owner)
+        if kind is not None:
+            query = query.where(models.c.kind == kind.value)
+        if search:
+            found = (column.icontains(search, autoescape=True) for column in (models.c.name, models.c.card))
+            query = query.where(or_(*found))
+        if not include_private:
+            query = query.where(models.c.is_private.is_(False))
+        if after is not None:
+            query = query.where(models.c.name > after)
+        return self._models(self.connection.execute(query).all())
+
+    def set_card(self, name: ModelName, card: str) -> None:
+        """Replace the model's card (Markdown).
+
+        Raises:
+            ModelNotFound: No such model.
+        """
+        self._update(name, card=card)
+
+    def set_private(self, name: ModelName, is_private: bool) -> None:
+        """Hide the model from those without a token, or show it.
+
+        Raises:
+            ModelNotFound: No such model.
+        """
+        self._update(name, is_private=is_private)
+
+    def delete_model(self, name: ModelName) -> None:
+        """Delete the model with its versions, aliases, pushes; its numbers are never given out again.
+
+        Raises:
+            ModelNotFound: No such model.
+            HasDependents: Another model's version hangs on one of its versions.
+        """
+        dependents = self.connection.execute(_dependents_elsewhere(name)).scalars().all()
+        if dependents:
+            detail = f"{name} cannot be deleted: {', '.join(dependents)} hang on it."
+            raise HasDependents(detail, remedy="Delete those first.", dependents=list(dependents))
+        if not self.connection.execute(delete(models).where(models.c.name == str(name))).rowcount:
+            raise model_not_found(name)
+        self.connection.execute(delete(pushes).where(pushes.c.model == str(name)))
+
+    def _update(self, name: ModelName, **values: object) -> None:
+        statement = update(models).where(models.c.name == str(name)).values(updated_at=now(), **values)
+        if not self.connection.execute(statement).rowcount:
+            raise model_not_found(name)
+
+    def _models(self, rows: Sequence[AnyRow]) -> list[Model]:
+        names = [row.name for row in rows]
+        latest = self._latest(names)
+        named = self._aliases_of(names)
+        return [_model(row, latest.get(row.name), named[row.name]) for row in rows]
+
+    def _latest(self, names: Iterable[str]) -> dict[str, int]:
+        query = (
+            select(versions.c.model, func.max(versions.c.number))
+            .where(versions.c.model.in_(names), versions.c.state == State.READY.value)
+            .group_by(versions.c.model)
+        )
+        return dict(self.connection.execute(query).all())
+
+    def _aliases_of(self, names: Iterable[str]) -> dict[str, dict[str, int]]:
+        query = select(aliases.c.model, aliases.c.alias, aliases.c.number).order_by(aliases.c.alias)
+        found: dict[str, dict[str, int]] = defaultdict(dict)
+        for model, alias, number in self.connection.execute(query.where(aliases.c.model.in_(names))):
+            found[model][alias] = number
+        return found
+
+
+def model_not_found(name: ModelName) -> ModelNotFound:
+    """The error for a model that is not there."""
+    return ModelNotFound(f"There is no model {name}.", remedy="List what there is with 'hub ls'.")
+
+
+def _model(row: AnyRow, latest: int | None, named: dict[str, int]) -> Model:
+    return Model(
+        name=row.name,
+        kind=Kind(row.kind),
+        is_private=row.is_private,
+        card=row.card,
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+        latest=latest,
+        aliases=named,
+    )
+
+
+def _dependents_elsewhere(name: ModelName) -> Select[str]:
+    """Names of other models with a version, not rejected, that hangs on a version of this one."""
+    own = select(versions.c.digest).where(versions.c.model == str(name))
+    child = (versions.c.model == edges.c.model) & (versions.c.number == edges.c.number)
+    return (
+        select(edges.c.model)
+        .join(versions, child)
+        .where(edges.c.parent_digest.in_(own), edges.c.model != str(name), versions.c.state != State.REJECTED.value)
+        .distinct()
+        .order_by(edges.c.model)
+    )

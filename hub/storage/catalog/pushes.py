@@ -1,0 +1,68 @@
+"""Queries about pushes that were begun."""
+
+from uuid import UUID
+
+from sqlalchemy import delete, insert, select, update
+
+from hub.domain.errors import PushNotFound
+from hub.domain.names import ModelName, Reference
+from hub.storage.catalog.queries import AnyRow, Queries
+from hub.storage.catalog.records import PushRecord
+from hub.storage.catalog.tables import pushes
+
+
+class PushQueries(Queries):
+    """Pushes, from their beginning until they are forgotten."""
+
+    def add_push(self, push: PushRecord) -> None:
+        """Remember a push that begins."""
+        row = {"id": push.id, "model": str(push.model), "draft": push.draft, "alias": push.alias, "card": push.card}
+        row |= {"message": push.message, "is_private": push.is_private, "principal": push.principal}
+        number = push.completed.number if push.completed else None
+        self.connection.execute(insert(pushes).values(**row, created_at=push.created_at, completed_number=number))
+
+    def push(self, push_id: UUID) -> PushRecord:
+        """One push; a transaction that writes holds it until it ends, so a push is completed once.
+
+        Raises:
+            PushNotFound: No such push.
+        """
+        query = select(pushes).where(pushes.c.id == push_id)
+        row = self.connection.execute(query.with_for_update() if self.is_writing else query).one_or_none()
+        if row is None:
+            raise _push_not_found(push_id)
+        return _push(row)
+
+    def complete_push(self, push_id: UUID, number: int) -> None:
+        """Remember the version that a push became.
+
+        Raises:
+            PushNotFound: No such push.
+        """
+        statement = update(pushes).where(pushes.c.id == push_id).values(completed_number=number)
+        if not self.connection.execute(statement).rowcount:
+            raise _push_not_found(push_id)
+
+    def delete_push(self, push_id: UUID) -> None:
+        """Forget a push; absent is fine."""
+        self.connection.execute(delete(pushes).where(pushes.c.id == push_id))
+
+
+def _push_not_found(push_id: UUID) -> PushNotFound:
+    return PushNotFound(f"There is no push {push_id}.", remedy="Begin a new one: what is stored is not sent again.")
+
+
+def _push(row: AnyRow) -> PushRecord:
+    model = ModelName.parse(row.model)
+    return PushRecord(
+        id=row.id,
+        model=model,
+        draft=row.draft,
+        alias=row.alias,
+        message=row.message,
+        card=row.card,
+        is_private=row.is_private,
+        principal=row.principal,
+        created_at=row.created_at,
+        completed=Reference(model, number=row.completed_number) if row.completed_number is not None else None,
+    )

@@ -1,0 +1,169 @@
+"""The tables. Names are the keys: a model's is its ``owner/name``, a version's is that and its number.
+
+``numbers`` outlives models: the numbers of a deleted model are not given out again when its name is taken anew.
+``wanted_aliases`` are those that move once their version is ready. ``version_blobs`` says which bytes belong to a
+version: its files', its manifest, its golden samples.
+``migrations/`` leads here step by step; a test holds the two equal.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    Uuid,
+)
+
+from hub.domain.manifest import Draft
+from hub.domain.reports import Report
+from hub.storage.catalog.columns import DigestText, Document, Name, RowId, UtcTime
+
+METADATA = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def _of_version() -> ForeignKeyConstraint:
+    return ForeignKeyConstraint(["model", "number"], ["versions.model", "versions.number"], ondelete="CASCADE")
+
+
+numbers = Table(
+    "numbers",
+    METADATA,
+    Column("model", Name, primary_key=True),
+    Column("last", Integer, nullable=False),
+)
+
+models = Table(
+    "models",
+    METADATA,
+    Column("name", Name, primary_key=True),
+    Column("owner", Name, nullable=False, index=True),
+    Column("kind", String(16), nullable=False),
+    Column("is_private", Boolean, nullable=False),
+    Column("card", Text, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("updated_at", UtcTime, nullable=False),
+)
+
+versions = Table(
+    "versions",
+    METADATA,
+    Column("model", Name, ForeignKey("models.name", ondelete="CASCADE"), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("digest", DigestText, nullable=False, index=True),
+    Column("content_digest", DigestText, nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("state", String(16), nullable=False, index=True),
+    Column("interface", Integer),
+    Column("size", BigInteger, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("message", Text, nullable=False),
+    Column("yanked_reason", Text, nullable=False),
+    Column("golden_digest", DigestText),
+    Column("manifest", LargeBinary, nullable=False),
+    Column("report", Document(Report), nullable=False),
+    Index(None, "model", "content_digest"),
+)
+
+aliases = Table(
+    "aliases",
+    METADATA,
+    Column("model", Name, primary_key=True),
+    Column("alias", Name, primary_key=True),
+    Column("number", Integer, nullable=False),
+    Column("decided_at", UtcTime, nullable=False),
+    _of_version(),
+    Index(None, "model", "number"),
+)
+
+wanted_aliases = Table(
+    "wanted_aliases",
+    METADATA,
+    Column("model", Name, primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("alias", Name, primary_key=True),
+    Column("decided_at", UtcTime, nullable=False),
+    Column("decided_by", Text, nullable=False),
+    _of_version(),
+)
+
+alias_moves = Table(
+    "alias_moves",
+    METADATA,
+    Column("id", RowId, primary_key=True),
+    Column("model", Name, ForeignKey("models.name", ondelete="CASCADE"), nullable=False),
+    Column("alias", Name, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("previous", Integer),
+    Column("moved_at", UtcTime, nullable=False),
+    Column("moved_by", Text, nullable=False),
+    Index(None, "model", "alias"),
+)
+
+edges = Table(
+    "edges",
+    METADATA,
+    Column("model", Name, primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("position", Integer, primary_key=True, autoincrement=False),
+    Column("kind", String(32), nullable=False),
+    Column("parent_model", Name, nullable=False),
+    Column("parent_number", Integer, nullable=False),
+    Column("parent_digest", DigestText, nullable=False, index=True),
+    Column("signature", Text, nullable=False),
+    _of_version(),
+)
+
+version_blobs = Table(
+    "version_blobs",
+    METADATA,
+    Column("model", Name, primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("digest", DigestText, primary_key=True, index=True),
+    _of_version(),
+)
+
+pushes = Table(
+    "pushes",
+    METADATA,
+    Column("id", Uuid, primary_key=True),
+    Column("model", Name, nullable=False),
+    Column("draft", Document(Draft), nullable=False),
+    Column("alias", Name),
+    Column("message", Text, nullable=False),
+    Column("card", Text),
+    Column("is_private", Boolean),
+    Column("principal", Text, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Column("completed_number", Integer),
+)
+
+tokens = Table(
+    "tokens",
+    METADATA,
+    Column("id", String(64), primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("scope", String(16), nullable=False),
+    Column("secret_sha256", String(64), nullable=False, unique=True),
+    Column("created_at", UtcTime, nullable=False),
+    Column("expires_at", UtcTime),
+    Column("last_used_at", UtcTime),
+    Column("revoked_at", UtcTime),
+)

@@ -1,0 +1,58 @@
+"""Queries about tokens. Only the sha256 of a secret is ever stored."""
+
+from datetime import datetime
+
+from sqlalchemy import func, insert, select, update
+
+from hub.domain.access import Scope, Token
+from hub.domain.errors import TokenNotFound
+from hub.storage.catalog.queries import AnyRow, Queries, now
+from hub.storage.catalog.tables import tokens
+
+
+class TokenQueries(Queries):
+    """Tokens; a revoked one stays listed."""
+
+    def add_token(self, token: Token, secret_sha256: str) -> None:
+        """Store a token with the sha256 (hex) of its secret."""
+        self.connection.execute(insert(tokens).values(**token.model_dump(), secret_sha256=secret_sha256))
+
+    def token_by_secret(self, secret_sha256: str) -> Token | None:
+        """The token with this secret; None for one that is unknown, revoked or expired."""
+        row = self.connection.execute(select(tokens).where(tokens.c.secret_sha256 == secret_sha256)).one_or_none()
+        if row is None or row.revoked_at is not None:
+            return None
+        is_expired = row.expires_at is not None and row.expires_at <= now()
+        return None if is_expired else _token(row)
+
+    def tokens(self) -> list[Token]:
+        """All tokens, oldest first."""
+        return [
+            _token(row) for row in self.connection.execute(select(tokens).order_by(tokens.c.created_at, tokens.c.id))
+        ]
+
+    def revoke_token(self, token_id: str) -> None:
+        """Make a token useless; twice is fine.
+
+        Raises:
+            TokenNotFound: No such token.
+        """
+        statement = update(tokens).where(tokens.c.id == token_id)
+        if not self.connection.execute(statement.values(revoked_at=func.coalesce(tokens.c.revoked_at, now()))).rowcount:
+            raise TokenNotFound(f"There is no token {token_id}.", remedy="List tokens with 'hub token ls'.")
+
+    def touch_token(self, token_id: str, when: datetime) -> None:
+        """Remember when a token was last used."""
+        self.connection.execute(update(tokens).where(tokens.c.id == token_id).values(last_used_at=when))
+
+
+def _token(row: AnyRow) -> Token:
+    return Token(
+        id=row.id,
+        name=row.name,
+        scope=Scope(row.scope),
+        created_at=row.created_at,
+        expires_at=row.expires_at,
+        last_used_at=row.last_used_at,
+        revoked_at=row.revoked_at,
+    )

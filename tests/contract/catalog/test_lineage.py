@@ -1,0 +1,60 @@
+"""Lineage is found in both directions and protects what others hang on."""
+
+from typing import Any
+
+import pytest
+
+from hub.domain.errors import (
+    HasDependents,
+    ModelNotFound,
+    VersionNotFound,
+)
+from hub.domain.lineage import Edge, EdgeKind
+from hub.domain.versions import State
+from hub.storage.catalog.catalog import Catalog
+
+
+def test_lineage_is_found_in_both_directions(catalog: Catalog, make: Any) -> None:
+    with catalog.begin() as tx:
+        trunk = make.ready(tx, make.TRUNK, "trunk")
+        tuned = Edge(kind=EdgeKind.FINETUNED_FROM, model="zoo/x", number=3, digest=make.GOLDEN)
+        head = make.ready(tx, make.HEAD, "head", make.edge_to(trunk), tuned)
+        again = make.add(tx, make.HEAD, "again", make.edge_to(trunk))
+        assert tx.parents(make.HEAD, 1) == (make.edge_to(trunk), tuned)
+        assert tx.parents(make.TRUNK, 1) == ()
+        assert tx.children(trunk.digest) == [again, head]
+        assert tx.children(make.GOLDEN) == [head]
+        assert tx.children(head.digest) == []
+        with pytest.raises(VersionNotFound):
+            tx.parents(make.HEAD, 9)
+
+
+def test_what_heads_hang_on_is_not_deleted(catalog: Catalog, make: Any) -> None:
+    with catalog.begin() as tx:
+        trunk = make.ready(tx, make.TRUNK, "trunk")
+        head = make.ready(tx, make.HEAD, "head", make.edge_to(trunk))
+        for delete in (lambda: tx.delete_version(make.TRUNK, 1), lambda: tx.delete_model(make.TRUNK)):
+            with pytest.raises(HasDependents, match="acme/head"):
+                delete()
+        tx.delete_version(make.HEAD, head.number)
+        tx.delete_model(make.TRUNK)
+        with pytest.raises(ModelNotFound):
+            tx.delete_model(make.TRUNK)
+
+
+def test_a_rejected_head_holds_nothing(catalog: Catalog, make: Any) -> None:
+    with catalog.begin() as tx:
+        trunk = make.ready(tx, make.TRUNK, "trunk")
+        make.add(tx, make.HEAD, "head", make.edge_to(trunk), state=State.REJECTED)
+        tx.delete_version(make.TRUNK, 1)
+        tx.delete_model(make.TRUNK)
+
+
+def test_a_blob_belongs_to_the_models_that_have_it(catalog: Catalog, make: Any) -> None:
+    with catalog.begin() as tx:
+        one = make.add(tx, make.TRUNK, "one")
+        tx.finish_version(make.TRUNK, 1, state=State.READY, report=make.REPORT, interface=1, golden_digest=make.GOLDEN)
+        for blob in (make.digest("one"), one.digest, make.GOLDEN):
+            assert tx.blob_is_in_model(make.TRUNK, blob)
+            assert not tx.blob_is_in_model(make.HEAD, blob)
+        assert not tx.blob_is_in_model(make.TRUNK, make.digest("two"))

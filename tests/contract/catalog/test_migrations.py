@@ -1,0 +1,92 @@
+"""The migrations lead to the tables, there and back, on both databases."""
+
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import create_engine, inspect
+
+from hub.domain.errors import NotAvailable
+from hub.domain.manifest import Kind
+from hub.domain.names import ModelName
+from hub.storage.catalog.catalog import Catalog
+from hub.storage.catalog.engine import parse_url
+from hub.storage.catalog.migrate import downgrade, migrate, newest_revision
+from hub.storage.catalog.tables import METADATA
+
+NAME = ModelName("acme", "trunk")
+
+
+def tables(url: str) -> set[str]:
+    engine = create_engine(parse_url(url))
+    found = set(inspect(engine).get_table_names())
+    engine.dispose()
+    return found
+
+
+def test_the_migrations_lead_to_the_tables(database_url: str) -> None:
+    migrate(parse_url(database_url))
+    engine = create_engine(parse_url(database_url))
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
+        assert compare_metadata(context, METADATA) == []
+    engine.dispose()
+
+
+def test_the_migrations_lead_back_to_nothing_and_up_again(database_url: str) -> None:
+    url = parse_url(database_url)
+    assert migrate(url) == newest_revision()
+    with_data = Catalog(database_url)
+    with with_data.begin() as tx:
+        tx.ensure_model(NAME, Kind.TRUNK, is_private=False, created_by="ada")
+    with_data.close()
+    assert downgrade(url, "base") == "base"
+    assert tables(database_url) == {"alembic_version"}
+    assert migrate(url) == newest_revision()
+    assert tables(database_url) == {*METADATA.tables, "alembic_version"}
+
+
+def test_migrating_again_keeps_what_is_there(database_url: str) -> None:
+    catalog = Catalog(database_url)
+    catalog.migrate()
+    with catalog.begin() as tx:
+        tx.ensure_model(NAME, Kind.TRUNK, is_private=False, created_by="ada")
+    assert catalog.migrate() == newest_revision()
+    with catalog.read() as tx:
+        assert tx.model(NAME).kind is Kind.TRUNK
+    catalog.close()
+
+
+def test_a_database_that_was_not_migrated_fails_its_check_and_says_what_to_do(database_url: str) -> None:
+    catalog = Catalog(database_url)
+    with pytest.raises(NotAvailable, match="hub admin migrate"):
+        catalog.check()
+    catalog.migrate()
+    catalog.check()
+    catalog.close()
+
+
+_MIGRATOR = "import sys; from hub.storage.catalog.catalog import Catalog; print(Catalog(sys.argv[1]).migrate())"
+
+
+@pytest.mark.slow
+def test_several_processes_may_migrate_at_once(database_url: str) -> None:
+    command = [sys.executable, "-c", _MIGRATOR, database_url]
+    started = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(4)]
+    assert [process.communicate()[0].strip() for process in started] == [newest_revision()] * 4
+    assert tables(database_url) == {*METADATA.tables, "alembic_version"}
+
+
+def test_a_migration_that_fails_in_the_middle_leaves_what_it_found(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "hub.db") as connection:
+        connection.execute("CREATE TABLE pushes (id INTEGER)")
+    connection.close()
+    catalog = Catalog(f"sqlite:///{tmp_path}/hub.db")
+    with pytest.raises(NotAvailable, match="pushes already exists"):
+        catalog.migrate()
+    catalog.close()
+    assert tables(f"sqlite:///{tmp_path}/hub.db") == {"pushes"}
