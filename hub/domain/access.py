@@ -8,7 +8,8 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict
 
-from hub.domain.errors import Forbidden, Unauthorized
+from hub.domain.errors import Forbidden, ModelNotFound, Unauthorized
+from hub.domain.versions import Model
 
 
 class Scope(StrEnum):
@@ -45,11 +46,29 @@ class Principal(BaseModel):
         if self.may(needed):
             return
         if self.is_anonymous:
-            raise Unauthorized(f"This needs a token with scope {needed.value}.", remedy="Run `hub login URL` with a token.")
+            raise Unauthorized(
+                f"This needs a token with scope {needed.value}.", remedy="Run `hub login URL` with a token."
+            )
+        scope = self.scope.value if self.scope else "none"
         raise Forbidden(
-            f"The token {self.name!r} has scope {self.scope.value if self.scope else 'none'}, this needs {needed.value}.",
+            f"The token {self.name!r} has scope {scope}, this needs {needed.value}.",
             remedy="Ask an administrator of the hub for a token with a wider scope.",
         )
+
+    @property
+    def sees_private(self) -> bool:
+        """Whether private models exist for it: for all who have a token, and where a hub lets anybody write."""
+        return not self.is_anonymous or self.may(Scope.WRITE)
+
+    def see(self, model: Model) -> Model:
+        """Return ``model`` if it may be seen.
+
+        Raises:
+            ModelNotFound: It may not; worded as for a model that does not exist.
+        """
+        if model.is_private and not self.sees_private:
+            raise ModelNotFound(f"There is no model {model.name}.", remedy="List what there is with 'hub ls'.")
+        return model
 
 
 class Token(BaseModel):

@@ -7,6 +7,7 @@ order; paths are relative, forward-slashed, unique, and stay inside the snapshot
 import unicodedata
 from collections.abc import Iterable
 from enum import StrEnum
+from pathlib import PurePosixPath
 from typing import Annotated, Literal, Self
 
 import orjson
@@ -98,7 +99,7 @@ class Draft(BaseModel):
         folded = {unicodedata.normalize("NFC", path).casefold() for path in paths}
         if len(folded) != len(paths):
             raise ValueError("two files have the same path, or differ only in case")
-        if any(f"{path}/" in other for path in paths for other in paths if other.startswith(f"{path}/")):
+        if folded & {str(folder) for path in folded for folder in PurePosixPath(path).parents}:
             raise ValueError("a path is both a file and a folder")
         is_head = any(edge.kind is EdgeKind.HEAD_OF for edge in self.lineage)
         if (self.kind is Kind.HEAD) != is_head:

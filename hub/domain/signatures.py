@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from pydantic import BaseModel, ConfigDict
 
-from hub.domain.errors import InvalidModel
+from hub.domain.errors import InvalidModel, SignatureNotFound
 from hub.domain.tensors import Shape, TensorSpec, format_shape
 
 SERVING_DEFAULT = "serving_default"
@@ -47,6 +47,25 @@ class TuningFace(BaseModel):
     variables: int | None
     trainable_variables: int | None
     regularization_losses: int = 0
+
+
+def choose_signature(signatures: Mapping[str, Signature], name: str | None = None) -> Signature:
+    """The signature of that name; without a name ``serving_default``, else the only one there is.
+
+    Raises:
+        SignatureNotFound: There is none of that name, or no name was given and several could be meant.
+    """
+    if name is None:
+        only = next(iter(signatures.values())) if len(signatures) == 1 else None
+        found = signatures.get(SERVING_DEFAULT, only)
+    else:
+        found = signatures.get(name)
+    if found is not None:
+        return found
+    wanted = f"signature {name[:120]!r}" if name is not None else "default signature"
+    raise SignatureNotFound(
+        f"There is no {wanted}.", remedy=f"Name one of {sorted(signatures)}.", signatures=sorted(signatures)
+    )
 
 
 def is_wider(new: Shape, old: Shape) -> bool:

@@ -1,0 +1,1 @@
+"""How tensors travel in the public prediction protocols: bodies to :class:`~hub.protocol.frames.Tensor` and back."""

@@ -1,0 +1,141 @@
+"""Frames: round trips, and refusals of everything that is not a frame."""
+
+import asyncio
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hub.domain.errors import InvalidTensor, TooLarge
+from hub.protocol.frames import (
+    Tensor,
+    decode_frame,
+    encode_frame,
+    from_numpy,
+    pack_strings,
+    read_frame,
+    to_numpy,
+    unpack_strings,
+)
+
+NUMBERS = ["float32", "float64", "float16", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"]
+SHAPES = st.lists(st.integers(0, 4), max_size=3).map(tuple)
+
+
+def joined(header: dict, tensors: list[Tensor]) -> bytes:
+    return b"".join(encode_frame(header, tensors))
+
+
+@given(SHAPES, st.sampled_from([*NUMBERS, "bool", "complex64"]))
+def test_an_array_is_the_same_after_the_journey(shape: tuple[int, ...], dtype: str) -> None:
+    array = np.arange(np.prod(shape)).reshape(shape).astype(dtype)
+    frame = decode_frame(joined({"op": "infer"}, [from_numpy("x", array)])[8:])
+    assert frame.header == {"op": "infer"}
+    (tensor,) = frame.tensors
+    assert (tensor.name, tensor.dtype, tensor.shape) == ("x", dtype, shape)
+    back = to_numpy(tensor)
+    assert back.dtype == array.dtype
+    np.testing.assert_array_equal(back, array)
+
+
+@given(st.lists(st.binary(max_size=9), max_size=5))
+def test_strings_keep_every_byte_trailing_zeros_too(elements: list[bytes]) -> None:
+    array = np.empty(len(elements), dtype=object)
+    array[:] = elements
+    packed = pack_strings(array)
+    assert unpack_strings(packed, len(elements)).tolist() == elements
+    assert to_numpy(from_numpy("s", array)).tolist() == elements
+
+
+def test_text_becomes_utf8_and_a_scalar_stays_one() -> None:
+    scalar = from_numpy("s", np.array("é"))
+    assert (scalar.dtype, scalar.shape) == ("string", ())
+    assert to_numpy(scalar).item() == "é".encode()
+
+
+def test_big_endian_and_strided_arrays_arrive_as_they_look() -> None:
+    array = np.arange(12, dtype=">i4").reshape(3, 4)[:, ::2]
+    np.testing.assert_array_equal(to_numpy(from_numpy("x", array)), array)
+
+
+def test_decoding_shares_the_bytes_it_was_given() -> None:
+    body = joined({}, [from_numpy("x", np.zeros(4, np.uint8))])[8:]
+    assert np.shares_memory(to_numpy(decode_frame(body).tensors[0]), np.frombuffer(body, np.uint8))
+
+
+@given(st.binary(max_size=80))
+def test_other_bytes_are_no_frame(body: bytes) -> None:
+    with pytest.raises(InvalidTensor):
+        decode_frame(b"\xff" + body)
+
+
+@given(st.integers(0, 200), st.binary(min_size=1, max_size=4))
+def test_a_damaged_frame_is_refused_or_read_but_never_breaks(at: int, damage: bytes) -> None:
+    body = bytearray(joined({"op": "infer"}, [from_numpy("x", np.ones((2, 2)))])[8:])
+    at %= len(body)
+    body[at : at + len(damage)] = damage
+    try:
+        for tensor in decode_frame(bytes(body)).tensors:
+            to_numpy(tensor)
+    except InvalidTensor as error:
+        assert error.detail  # noqa: PT017 - reading it is as good as refusing it
+
+
+@pytest.mark.parametrize(
+    "announced",
+    ['{"tensors": 5}', '{"tensors": [["x", "float32", [-1], 4]]}', '{"tensors": [["x", "float32", [1], 9]]}', "[]"],
+)
+def test_a_header_that_announces_nonsense_is_refused(announced: str) -> None:
+    head = announced.encode()
+    with pytest.raises(InvalidTensor):
+        decode_frame(len(head).to_bytes(4, "big") + head)
+
+
+@pytest.mark.parametrize(
+    "tensor",
+    [
+        Tensor("x", "float32", (2,), b"1234"),
+        Tensor("x", "resource", (), b""),
+        Tensor("x", "nothing", (), b""),
+        Tensor("x", "string", (1,), b"\x05\x00\x00\x00abc"),
+        Tensor("x", "string", (0,), b"\x00"),
+        Tensor("x", "string", (1 << 40,), b""),
+    ],
+)
+def test_bytes_that_do_not_make_the_tensor_are_refused(tensor: Tensor) -> None:
+    with pytest.raises(InvalidTensor):
+        to_numpy(tensor)
+
+
+def test_an_array_of_dates_is_no_tensor() -> None:
+    with pytest.raises(InvalidTensor, match="datetime64"):
+        from_numpy("x", np.zeros(1, "datetime64[s]"))
+
+
+def test_a_frame_beyond_the_limit_is_too_large_on_both_ends() -> None:
+    tensor = from_numpy("x", np.zeros(100, np.uint8))
+    with pytest.raises(TooLarge):
+        encode_frame({}, [tensor], limit=64)
+
+    async def read() -> None:
+        reader = asyncio.StreamReader()
+        reader.feed_data(joined({}, [tensor]))
+        await read_frame(reader, limit=64)
+
+    with pytest.raises(TooLarge):
+        asyncio.run(read())
+
+
+def test_frames_are_read_one_after_the_other_until_the_stream_ends() -> None:
+    async def read() -> list[dict]:
+        reader = asyncio.StreamReader()
+        for number in range(3):
+            reader.feed_data(joined({"id": number}, []))
+        reader.feed_eof()
+        headers = [(await read_frame(reader)).header for _ in range(3)]
+        with pytest.raises(asyncio.IncompleteReadError):
+            await read_frame(reader)
+        return headers
+
+    assert asyncio.run(read()) == [{"id": 0}, {"id": 1}, {"id": 2}]
