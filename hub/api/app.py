@@ -1,0 +1,91 @@
+"""The application: every route of the hub behind one door, and the life of its engine.
+
+Laws: the door opens at once, before any worker is ready (``/readyz`` tells); closing it lets validations be taken up by
+the next start and workers end before the process does.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import structlog
+from fastapi import FastAPI
+from starlette.routing import BaseRoute
+
+from hub import __version__
+from hub.api import problems
+from hub.api.facades import oip, tfserving
+from hub.api.middleware import Observed
+from hub.api.routes import administration, aliases, downloads, models, probes, pushes
+from hub.protocol import paths
+from hub.protocol.problems import CONTENT_TYPE
+from hub.services.house import House
+
+_ROUTERS = (models.router, downloads.router, aliases.router, pushes.router, administration.router, probes.router)
+_PROBLEM: dict[str, Any] = {
+    "type": "object",
+    "required": ["type", "title", "status", "code", "detail"],
+    "properties": {
+        "type": {"type": "string", "description": "urn:trunkhub:problem: and the code."},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "code": {"type": "string", "description": "Stable; what a program decides by."},
+        "detail": {"type": "string", "description": "One sentence that names the thing."},
+        "remedy": {"type": "string", "description": "What to do about it."},
+        "facts": {"type": "object"},
+        "request_id": {"type": "string"},
+    },
+}
+_ANY_PROBLEM: dict[int | str, dict[str, Any]] = {
+    "default": {"description": "A problem (RFC 9457).", "content": {CONTENT_TYPE: {"schema": _PROBLEM}}}
+}
+_log = structlog.get_logger(__name__)
+
+
+def create_app(house: House, pages: Sequence[BaseRoute] = ()) -> FastAPI:
+    """Put the application together.
+
+    Args:
+        house: The services.
+        pages: Routes of the dashboard; they come last, because they also match what nobody else does.
+    """
+    app = FastAPI(
+        title="Trunk Hub",
+        version=__version__,
+        openapi_url=paths.OPENAPI,
+        docs_url=None,
+        redoc_url=None,
+        responses=_ANY_PROBLEM,
+        lifespan=_lifespan,
+    )
+    app.state.house = house
+    for router in _ROUTERS:
+        app.include_router(router)
+    for routes in (tfserving.routes(house), oip.routes(house), pages):
+        app.router.routes.extend(routes)
+    problems.install(app)
+    app.add_middleware(Observed, request_max_bytes=house.settings.request_max_bytes)
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    house: House = app.state.house
+    starting = asyncio.create_task(_start(house))
+    watching = asyncio.create_task(house.validations.watch())
+    try:
+        yield
+    finally:
+        for task in (watching, starting):
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+        await house.engine.stop()
+
+
+async def _start(house: House) -> None:
+    try:
+        await house.engine.start()
+    except Exception:  # noqa: BLE001 - the API stays up and /readyz tells
+        _log.exception("engine.failed")

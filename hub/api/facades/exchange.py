@@ -1,0 +1,168 @@
+"""One exchange of a prediction facade: who asks, the body within its limits, the deadline, and errors as they answer.
+
+Facades are plain Starlette endpoints, without FastAPI's dependency machinery: they are the hub's hottest paths.
+
+Laws: a body never takes more memory than the limit, compressed or not; work on a large body never blocks the event
+loop; an error is a problem (RFC 9457) that also has the ``error`` key which TensorFlow Serving's and the Open Inference
+Protocol's clients read.
+"""
+
+import asyncio
+import math
+import time
+import zlib
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol, TypeVar
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from hub.api.problems import problem_response
+from hub.domain.access import Principal
+from hub.domain.errors import HubError, InvalidRequest, TooLarge
+from hub.domain.signatures import Signature
+from hub.protocol.codecs.json_text import write_json
+from hub.protocol.frames import Tensor
+from hub.services.house import House
+from hub.services.predict import Servable
+from hub.telemetry import metrics
+
+DEADLINE_HEADER = "Hub-Deadline-Ms"
+JSON = "application/json"
+LARGE_BYTES = 64 << 10
+_GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS
+Handler = Callable[[House, Request], Awaitable[Response]]
+_Result = TypeVar("_Result")
+
+
+class Call(Protocol):
+    """What every codec makes of a request: the signature it means, and inputs that fit it."""
+
+    @property
+    def signature(self) -> Signature:
+        """The signature to run."""
+        ...
+
+    @property
+    def tensors(self) -> tuple[Tensor, ...]:
+        """Its inputs, in the signature's order."""
+        ...
+
+
+def route(house: House, method: str, path: str, handler: Handler) -> Route:
+    """A route whose errors are answers."""
+
+    async def endpoint(request: Request) -> Response:
+        try:
+            return await handler(house, request)
+        except HubError as error:
+            return problem_response(error, getattr(request.state, "request_id", None), error=str(error))
+
+    return Route(path, endpoint, methods=[method])
+
+
+async def caller(house: House, request: Request) -> Principal:
+    """Who asks. Looking a token up may read the database, so that happens in a thread.
+
+    Raises:
+        Unauthorized: A token was sent that this hub does not accept.
+    """
+    authorization = request.headers.get("authorization")
+    if not authorization:
+        return house.access.authenticate(None)
+    return await asyncio.to_thread(house.access.authenticate, authorization)
+
+
+async def read_body(house: House, request: Request) -> bytes:
+    """The whole body, decompressed where it was sent with gzip or deflate.
+
+    The middleware bounds what is received, this what it becomes.
+
+    Raises:
+        TooLarge: It has more bytes than the hub takes.
+        InvalidRequest: It is compressed in another way, or broken.
+    """
+    body = await request.body()
+    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    if encoding in ("identity", ""):
+        return body
+    if encoding not in ("gzip", "deflate"):
+        raise InvalidRequest(
+            f"The hub does not read content encoding {encoding[:40]!r}.", remedy="Send gzip, or plain."
+        )
+    return await off_loop(len(body), decompress, body, house.settings.request_max_bytes)
+
+
+def decompress(body: bytes, limit: int) -> bytes:
+    """Undo gzip or deflate.
+
+    Raises:
+        TooLarge: It would become more than ``limit`` bytes.
+        InvalidRequest: It is not whole gzip or deflate.
+    """
+    inflater = zlib.decompressobj(_GZIP_OR_ZLIB)
+    try:
+        plain = inflater.decompress(body, limit + 1)
+    except zlib.error as error:
+        raise InvalidRequest(f"The body is not the compressed data it says it is: {error}.") from error
+    if len(plain) > limit:
+        raise _too_large(limit)
+    if not inflater.eof or inflater.unused_data:
+        raise InvalidRequest("The body is not exactly one whole piece of compressed data.")
+    return plain
+
+
+def _too_large(limit: int) -> TooLarge:
+    return TooLarge(
+        f"The body has more than the {limit} bytes this hub takes.",
+        remedy="Send smaller batches, or binary tensors.",
+        limit_bytes=limit,
+    )
+
+
+def deadline_s(house: House, request: Request) -> float:
+    """How long the prediction may take: the hub's limit, or less where the caller asks for less.
+
+    Raises:
+        InvalidRequest: The header is not a positive number.
+    """
+    limit = house.settings.predict_deadline_s
+    asked = request.headers.get(DEADLINE_HEADER)
+    if asked is None:
+        return limit
+    try:
+        asked_ms = float(asked)
+    except ValueError:
+        asked_ms = math.nan
+    if not asked_ms > 0:
+        raise InvalidRequest(f"{DEADLINE_HEADER} is {asked[:40]!r}.", remedy="Send a positive number of milliseconds.")
+    return min(limit, asked_ms / 1000)
+
+
+async def infer(house: House, protocol: str, servable: Servable, call: Call, limit_s: float) -> list[Tensor]:
+    """Run a decoded call and count it by outcome: ``answered``, or the code of its error."""
+    started = time.perf_counter()
+    outcome = "cancelled"
+    try:
+        outputs = await house.predictions.predict(servable, call.signature.name, call.tensors, limit_s)
+        outcome = "answered"
+    except HubError as error:
+        outcome = error.code
+        raise
+    finally:
+        metrics.PREDICTIONS.labels(protocol, outcome).inc()
+        metrics.PREDICTION_SECONDS.labels(protocol).observe(time.perf_counter() - started)
+    return outputs
+
+
+async def off_loop(size_bytes: int, work: Callable[..., _Result], *arguments: Any) -> _Result:
+    """Do ``work``, in a thread where it is about so many bytes that others would notice the wait."""
+    if size_bytes < LARGE_BYTES:
+        return work(*arguments)
+    return await asyncio.to_thread(work, *arguments)
+
+
+def json_answer(value: Any, status: int = 200) -> Response:
+    """A JSON answer."""
+    return Response(write_json(value), status_code=status, media_type=JSON)

@@ -1,0 +1,99 @@
+"""The Open Inference Protocol v2 over HTTP at ``/v2``: health, metadata, readiness and infer, JSON and binary.
+
+A model is ``owner/name``, plain or with ``%2F``, or any form of reference (``acme/resnet50~2``);
+``/versions/{version}`` takes a number or an alias. Errors are problems that also have the protocol's ``error`` key.
+"""
+
+import asyncio
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute
+
+from hub import __version__
+from hub.api.facades.exchange import JSON, caller, deadline_s, infer, json_answer, off_loop, read_body, route
+from hub.domain.names import Reference, parse_reference
+from hub.domain.versions import State
+from hub.protocol.codecs import oip
+from hub.protocol.codecs.oip import InferCall
+from hub.protocol.frames import Tensor
+from hub.services.house import House
+from hub.services.predict import Servable
+
+MODEL = "/v2/models/{owner}/{name}"
+_PROTOCOL = "oip"
+_BINARY = "application/octet-stream"
+_CHOICES = (f"{MODEL}/versions/{{version}}", MODEL)
+
+
+def routes(house: House) -> list[BaseRoute]:
+    """The facade's routes."""
+    found: list[BaseRoute] = [
+        route(house, "GET", "/v2", _server),
+        route(house, "GET", "/v2/health/live", _live),
+        route(house, "GET", "/v2/health/ready", _ready),
+    ]
+    for path in _CHOICES:
+        found.append(route(house, "POST", f"{path}/infer", _infer))
+        found.append(route(house, "GET", f"{path}/ready", _model_ready))
+        found.append(route(house, "GET", path, _model))
+    return found
+
+
+def _reference(request: Request) -> Reference:
+    parts = request.path_params
+    name = f"{parts['owner']}/{parts['name']}"
+    version = parts.get("version")
+    if version is None:
+        return parse_reference(name)
+    return parse_reference(f"{name}@{version}" if version.isdigit() else f"{name}:{version}")
+
+
+async def _servable(house: House, request: Request) -> Servable:
+    return await house.predictions.resolve(await caller(house, request), _reference(request))
+
+
+async def _server(_house: House, _request: Request) -> Response:
+    return json_answer({"name": "trunkhub", "version": __version__, "extensions": oip.EXTENSIONS})
+
+
+async def _live(_house: House, _request: Request) -> Response:
+    return json_answer({"live": True})
+
+
+async def _ready(house: House, _request: Request) -> Response:
+    status = await asyncio.to_thread(house.health.status)
+    return json_answer({"ready": status.ok}, 200 if status.ok else 503)
+
+
+async def _model(house: House, request: Request) -> Response:
+    servable = await _servable(house, request)
+    name = _reference(request).model
+    listed = await asyncio.to_thread(house.predictions.listed, await caller(house, request), name)
+    ready = sorted(version.number for version in listed if version.state is State.READY)
+    return json_answer(oip.metadata(str(name), ready, servable.signatures))
+
+
+async def _model_ready(house: House, request: Request) -> Response:
+    servable = await _servable(house, request)
+    return json_answer({"name": servable.version.model, "ready": True})
+
+
+async def _infer(house: House, request: Request) -> Response:
+    servable = await _servable(house, request)
+    limit_s = deadline_s(house, request)
+    body = await read_body(house, request)
+    header_length = request.headers.get(oip.HEADER_LENGTH)
+    json_bytes = len(body) if header_length is None else 0
+    call = await off_loop(json_bytes, oip.decode_infer, body, header_length, servable.signatures)
+    outputs = await infer(house, _PROTOCOL, servable, call, limit_s)
+    json_bytes = sum(len(tensor.data) for tensor in outputs)
+    return await off_loop(json_bytes, _encode, outputs, call, servable)
+
+
+def _encode(outputs: list[Tensor], call: InferCall, servable: Servable) -> Response:
+    version = servable.version
+    body, header_length = oip.encode_infer(outputs, call, model=version.model, version=version.number)
+    if header_length is None:
+        return Response(body, media_type=JSON)
+    return Response(body, media_type=_BINARY, headers={oip.HEADER_LENGTH: str(header_length)})

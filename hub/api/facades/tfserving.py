@@ -1,0 +1,106 @@
+"""TensorFlow Serving's REST API at ``/v1/models/{owner}/{name}``: predict, classify, regress, metadata, status.
+
+The version may be chosen by ``/versions/{n}``, by ``/labels/{alias}``, or by any form of reference in the name's place
+(``acme/resnet50~2:predict``). Errors are problems that also have TensorFlow Serving's ``error`` key.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import TypeVar
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute
+
+from hub.api.facades.exchange import JSON, caller, deadline_s, infer, json_answer, off_loop, read_body, route
+from hub.domain.names import ModelName, Reference, parse_reference
+from hub.domain.signatures import Signature
+from hub.protocol.codecs import examples, tfserving
+from hub.protocol.codecs.examples import ExamplesCall
+from hub.protocol.codecs.tfserving import PredictCall
+from hub.protocol.frames import Tensor
+from hub.services.house import House
+from hub.services.predict import Servable
+
+MODEL = "/v1/models/{owner}/{name}"
+_PROTOCOL = "tfserving"
+_CHOICES = (MODEL, f"{MODEL}/versions/{{number}}", f"{MODEL}/labels/{{label}}")
+_Call = TypeVar("_Call", PredictCall, ExamplesCall)
+Decode = Callable[[bytes, Mapping[str, Signature]], _Call]
+Encode = Callable[[Sequence[Tensor], _Call], bytes]
+
+
+def routes(house: House) -> list[BaseRoute]:
+    """The facade's routes, most particular first: ``{name}`` would also match ``name:predict``."""
+    verbs = {"predict": _predict, "classify": _classify, "regress": _regress}
+    found: list[BaseRoute] = []
+    for path in _CHOICES:
+        found += [route(house, "POST", f"{path}:{verb}", handler) for verb, handler in verbs.items()]
+        found.append(route(house, "GET", f"{path}/metadata", _metadata))
+        found.append(route(house, "GET", path, _status))
+    return found
+
+
+def _reference(request: Request) -> Reference:
+    parts = request.path_params
+    name = f"{parts['owner']}/{parts['name']}"
+    if "number" in parts:
+        return parse_reference(f"{name}@{parts['number']}")
+    if "label" in parts:
+        return parse_reference(f"{name}:{parts['label']}")
+    return parse_reference(name)
+
+
+async def _servable(house: House, request: Request) -> Servable:
+    return await house.predictions.resolve(await caller(house, request), _reference(request))
+
+
+async def _predict(house: House, request: Request) -> Response:
+    return await _answer(house, request, tfserving.decode_predict, _encode_predict)
+
+
+async def _classify(house: House, request: Request) -> Response:
+    return await _answer(house, request, examples.decode_examples, _encode_classes)
+
+
+async def _regress(house: House, request: Request) -> Response:
+    return await _answer(house, request, examples.decode_examples, _encode_values)
+
+
+def _encode_predict(outputs: Sequence[Tensor], call: PredictCall) -> bytes:
+    return tfserving.encode_predict(outputs, call.layout)
+
+
+def _encode_classes(outputs: Sequence[Tensor], call: ExamplesCall) -> bytes:
+    return examples.encode_classes(outputs, call.signature)
+
+
+def _encode_values(outputs: Sequence[Tensor], call: ExamplesCall) -> bytes:
+    return examples.encode_values(outputs, call.signature)
+
+
+async def _answer(house: House, request: Request, decode: Decode[_Call], encode: Encode[_Call]) -> Response:
+    servable = await _servable(house, request)
+    limit_s = deadline_s(house, request)
+    body = await read_body(house, request)
+    call = await off_loop(len(body), decode, body, servable.signatures)
+    outputs = await infer(house, _PROTOCOL, servable, call, limit_s)
+    answered_bytes = sum(len(tensor.data) for tensor in outputs)
+    return Response(await off_loop(answered_bytes, encode, outputs, call), media_type=JSON)
+
+
+async def _metadata(house: House, request: Request) -> Response:
+    servable = await _servable(house, request)
+    version = servable.version
+    return json_answer(tfserving.metadata(version.model, version.number, servable.signatures))
+
+
+async def _status(house: House, request: Request) -> Response:
+    reference = _reference(request)
+    principal = await caller(house, request)
+    if reference != Reference(reference.model):
+        servable = await house.predictions.resolve(principal, reference)
+        return json_answer(tfserving.status([servable.version]))
+    name: ModelName = reference.model
+    return json_answer(tfserving.status(await asyncio.to_thread(partial(house.predictions.listed, principal, name))))

@@ -1,0 +1,92 @@
+"""Models, versions and references."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from hub.api.deps import MAX_INTEGER, Asking, HouseDep, Limit, Name, Number
+from hub.domain.manifest import Kind
+from hub.domain.versions import Model, Version
+from hub.protocol import paths
+from hub.protocol.schemas import Lineage, ModelPage, VersionDetail, VersionPage, Yank
+
+MAX_WAIT_S = 30.0
+MODEL = paths.model("{owner}/{name}")
+VERSIONS = paths.versions("{owner}/{name}")
+VERSION = f"{VERSIONS}/{{number}}"
+
+router = APIRouter(tags=["models"])
+
+
+@router.get(paths.MODELS)
+def list_models(
+    house: HouseDep,
+    asking: Asking,
+    owner: Annotated[str | None, Query(max_length=100)] = None,
+    kind: Kind | None = None,
+    search: Annotated[str | None, Query(max_length=200, pattern=r"^[^\x00]*$")] = None,
+    after: Annotated[str | None, Query(max_length=200)] = None,
+    limit: Limit = 50,
+) -> ModelPage:
+    """List models in name order."""
+    return house.browse.models(asking, owner=owner, kind=kind, search=search, after=after, limit=limit)
+
+
+@router.get(paths.RESOLVE)
+def resolve(house: HouseDep, asking: Asking, ref: Annotated[str, Query(max_length=400)]) -> Version:
+    """Tell which version a reference means now."""
+    return house.browse.resolve(asking, ref)
+
+
+@router.get(MODEL)
+def get_model(house: HouseDep, asking: Asking, name: Name) -> Model:
+    """One model."""
+    return house.browse.model(asking, name)
+
+
+@router.delete(MODEL, status_code=204)
+def remove_model(house: HouseDep, asking: Asking, name: Name) -> None:
+    """Remove a model and all its versions."""
+    house.removals.model(asking, name)
+
+
+@router.get(VERSIONS)
+def list_versions(
+    house: HouseDep,
+    asking: Asking,
+    name: Name,
+    before: Annotated[int | None, Query(ge=1, le=MAX_INTEGER)] = None,
+    limit: Limit = 50,
+) -> VersionPage:
+    """List a model's versions, newest first."""
+    return house.browse.versions(asking, name, before=before, limit=limit)
+
+
+@router.get(VERSION)
+async def get_version(
+    house: HouseDep,
+    asking: Asking,
+    name: Name,
+    number: Number,
+    wait_s: Annotated[float, Query(ge=0, le=MAX_WAIT_S)] = 0.0,
+) -> VersionDetail:
+    """One version; with ``wait_s`` the answer waits (at most so long) until it is no longer validating."""
+    return await house.browse.settled(asking, name, number, wait_s)
+
+
+@router.delete(VERSION, status_code=204)
+def remove_version(house: HouseDep, asking: Asking, name: Name, number: Number) -> None:
+    """Remove one version; its number is never given again."""
+    house.removals.version(asking, name, number)
+
+
+@router.post(f"{VERSION}/yank")
+def yank(house: HouseDep, asking: Asking, name: Name, number: Number, body: Yank) -> Version:
+    """Withdraw a version: no name leads to it any more, its exact number still does."""
+    return house.yanks.yank(asking, name, number, body.reason)
+
+
+@router.get(f"{VERSION}/lineage")
+def lineage(house: HouseDep, asking: Asking, name: Name, number: Number) -> Lineage:
+    """What a version came from, and what came from it."""
+    return house.browse.lineage(asking, name, number)

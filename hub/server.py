@@ -1,0 +1,274 @@
+"""The composition root: settings → stores → engine → services → application, and the process that serves it.
+
+Laws: nothing is created before the address is ours; the administrator's token is made once and shown once; SIGTERM and
+Ctrl-C let requests under way finish; whatever keeps the hub from starting is one error with a remedy.
+"""
+
+import errno
+import fcntl
+import importlib.util
+import os
+import shutil
+import signal
+import socket
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import structlog
+import uvicorn
+
+from hub.api.app import create_app
+from hub.client.config import save_credentials
+from hub.domain.errors import Conflict, ExtraMissing, HubError, NotAvailable
+from hub.engine.engine import Engine
+from hub.engine.local import LocalEngine
+from hub.protocol.schemas import HubStatus
+from hub.runtime.devices import find_devices
+from hub.runtime.limits import Limits
+from hub.services.access import Access
+from hub.services.aliases import Aliases
+from hub.services.browse import Browse
+from hub.services.health import Health, checked
+from hub.services.house import House
+from hub.services.predict import Predictions
+from hub.services.pull import Pulls
+from hub.services.push import Pushes
+from hub.services.remove import Removals
+from hub.services.validate import Validations
+from hub.services.yank import Yanks
+from hub.settings import Settings
+from hub.storage.blobs import BlobStore, open_store
+from hub.storage.catalog import Catalog
+from hub.storage.snapshots import Snapshots
+from hub.telemetry.logging import configure_logging
+from hub.web import pages
+
+KEEP_ALIVE_S = 30
+BACKLOG = 2048
+_EVERYWHERE = ("", "0.0.0.0", "::")  # noqa: S104 - recognised, not chosen
+_log = structlog.get_logger(__name__)
+
+
+def run(settings: Settings) -> None:
+    """Serve until told to stop.
+
+    Raises:
+        Conflict: The address or the data folder is in use.
+        NotAvailable: The database, the storage or the disk cannot be used.
+        ExtraMissing: TensorFlow is not installed.
+    """
+    configure_logging(settings.log_format, settings.log_level)
+    _require_worker()
+    with _listening(settings) as listener, _owned(settings.data_path), _run_folder() as run_folder:
+        url = _url(settings, listener)
+        catalog = Catalog(settings.database)
+        try:
+            catalog.migrate()
+            blobs = open_store(settings.storage)
+            snapshots = Snapshots(blobs, settings.data_path / "snapshots")
+            house = furnish(settings, catalog, blobs, snapshots, local_engine(settings, snapshots, run_folder))
+            _welcome_administrator(house, url)
+            _serve(house, listener, url)
+        finally:
+            catalog.close()
+
+
+def furnish(settings: Settings, catalog: Catalog, blobs: BlobStore, snapshots: Snapshots, engine: Engine) -> House:
+    """Make the services over stores and an engine."""
+    work_root = settings.data_path / "work"
+    shutil.rmtree(work_root, ignore_errors=True)  # what a killed hub was inspecting
+    return House(
+        settings=settings,
+        engine=engine,
+        access=Access(catalog, settings.anonymous_policy),
+        browse=Browse(catalog, engine),
+        aliases=Aliases(catalog),
+        yanks=Yanks(catalog),
+        removals=Removals(catalog, snapshots),
+        pushes=Pushes(catalog, blobs, snapshots, work_root),
+        validations=Validations(catalog, blobs, engine),
+        pulls=Pulls(catalog, blobs),
+        health=Health(catalog, blobs, engine),
+        predictions=Predictions(catalog, snapshots, engine),
+    )
+
+
+def local_engine(settings: Settings, snapshots: Snapshots, run_folder: Path) -> LocalEngine:
+    """The engine on this machine: one worker for each device."""
+    return LocalEngine(
+        snapshots,
+        devices=_devices(settings),
+        run_dir=run_folder,
+        memory_budget_bytes=settings.memory_budget_bytes,
+        max_in_flight=settings.requests_in_flight,
+        drain_s=settings.drain_s,
+        probe_limits=Limits(wall_s=settings.probe_timeout_s),
+    )
+
+
+def migrate(settings: Settings) -> str:
+    """Bring the database to the newest schema; gives its revision.
+
+    Raises:
+        NotAvailable: The database cannot be used.
+    """
+    catalog = Catalog(settings.database)
+    try:
+        return catalog.migrate()
+    finally:
+        catalog.close()
+
+
+def doctor(settings: Settings) -> HubStatus:
+    """Check, without a running hub, what a hub with these settings needs."""
+    checks = (
+        checked("database", lambda: Catalog(settings.database).check()),
+        checked("storage", lambda: open_store(settings.storage).check()),
+        checked("data folder", lambda: _check_folder(settings.data_path)),
+        checked("engine", _require_worker),
+        checked("devices", lambda: _check_devices(settings)),
+    )
+    return HubStatus(ok=all(check.ok for check in checks), checks=checks)
+
+
+def _require_worker() -> None:
+    if importlib.util.find_spec("tensorflow") is None:
+        raise ExtraMissing(
+            "Workers need TensorFlow, which is not installed.", remedy='Install it with: pip install "trunkhub[worker]"'
+        )
+
+
+def _check_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return
+    except OSError as error:
+        raise _unusable(folder, error) from error
+
+
+def _check_devices(settings: Settings) -> None:
+    present = {*find_devices(), "cpu:0"}
+    absent = [device for device in settings.devices if device.startswith("gpu") and device not in present]
+    if absent:
+        raise NotAvailable(f"There is no {', '.join(absent)} here; there is {', '.join(sorted(present))}.")
+
+
+def _devices(settings: Settings) -> list[str]:
+    found = list(settings.devices) or find_devices()
+    if settings.workers is None:
+        return found
+    return [found[index % len(found)] for index in range(settings.workers)]
+
+
+@contextmanager
+def _listening(settings: Settings) -> Iterator[socket.socket]:
+    """Our address, taken before anything else is done."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    try:
+        listener = socket.create_server((settings.host, settings.port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        place = f"{settings.host}:{settings.port}"
+        if error.errno == errno.EADDRINUSE:
+            raise Conflict(f"{place} is in use by another program.", remedy="Choose another with --port.") from error
+        raise NotAvailable(f"The hub cannot listen on {place}: {error.strerror or error}.") from error
+    with listener:
+        yield listener
+
+
+@contextmanager
+def _owned(folder: Path) -> Iterator[None]:
+    """The data folder, for this process alone; the system frees it when the process dies."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        handle = os.open(folder / "hub.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise _unusable(folder, error) from error
+    try:
+        _lock(handle, folder)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _lock(handle: int, folder: Path) -> None:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise Conflict(f"Another hub uses {folder}.", remedy="Stop it, or choose another with --data-dir.") from error
+
+
+def _unusable(folder: Path, error: OSError) -> NotAvailable:
+    return NotAvailable(
+        f"The folder {folder} cannot be used: {error.strerror or error}.", remedy="Choose another with --data-dir."
+    )
+
+
+@contextmanager
+def _run_folder() -> Iterator[Path]:
+    """A short path for sockets (a Unix socket's may have 107 characters)."""
+    with tempfile.TemporaryDirectory(prefix="trunkhub-") as folder:
+        yield Path(folder)
+
+
+def _url(settings: Settings, listener: socket.socket) -> str:
+    host = "127.0.0.1" if settings.host in _EVERYWHERE else settings.host
+    return f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}"
+
+
+def _welcome_administrator(house: House, url: str) -> None:
+    """On the first start: make the administrator's token, show it this once, and keep it for this account's CLI."""
+    created = house.access.create_first()
+    if created is None:
+        return
+    print(f"Admin token, shown this once: {created.secret}", flush=True)  # noqa: T201 - for the person who starts it
+    try:
+        kept = save_credentials(url, created.secret)
+    except (HubError, OSError) as error:
+        _log.warning("credentials.unsaved", reason=str(error))
+    else:
+        print(f"Kept for this account's commands in {kept}", flush=True)  # noqa: T201 - for the person who starts it
+
+
+class _Server(uvicorn.Server):
+    """Says where it is once it is there."""
+
+    def __init__(self, config: uvicorn.Config, url: str) -> None:
+        super().__init__(config)
+        self.url = url
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, then tell."""
+        await super().startup(sockets)
+        if self.started:
+            print(f"Trunk Hub is at {self.url}", flush=True)  # noqa: T201 - for the person who starts it
+            _log.info("server.started", url=self.url)
+
+
+def _serve(house: House, listener: socket.socket, url: str) -> None:
+    config = uvicorn.Config(
+        create_app(house, pages.routes(house)),
+        http="httptools",
+        loop="uvloop",
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=house.settings.drain_s,
+    )
+    # uvicorn drains at these signals, then raises them again: here they have done their work by then.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _already_drained)
+    server = _Server(config, url)
+    server.run(sockets=[listener])
+    _log.info("server.stopped")
+    if not server.started:
+        raise NotAvailable("The hub could not start.", remedy="Its log says why.")
+
+
+def _already_drained(_number: int, _frame: object) -> None:
+    """Leave the rest of the way out to the code that follows."""

@@ -1,0 +1,76 @@
+"""Health: what must work for the hub to work, whether it does, and what to do when it does not.
+
+Law: a check never raises; an answer is at most :data:`FRESH_S` old, so asking often costs nothing.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from hub.domain.errors import HubError, NotAvailable
+from hub.engine.engine import Engine
+from hub.protocol.schemas import Check, HubStatus
+from hub.storage.blobs import BlobStore
+from hub.storage.catalog import Catalog
+from hub.telemetry import metrics
+
+FRESH_S = 1.0
+
+
+@dataclass(slots=True)
+class _Last:
+    status: HubStatus | None = None
+    at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """The health use case."""
+
+    catalog: Catalog
+    blobs: BlobStore
+    engine: Engine
+    _last: _Last = field(default_factory=_Last, repr=False)
+
+    def status(self) -> HubStatus:
+        """Check database, storage and engine."""
+        if self._last.status is not None and time.monotonic() - self._last.at < FRESH_S:
+            return self._last.status
+        checks = (
+            checked("database", self.catalog.check),
+            checked("storage", self.blobs.check),
+            checked("engine", self._check_engine),
+        )
+        status = HubStatus(ok=all(check.ok for check in checks), checks=checks)
+        self._last.status, self._last.at = status, time.monotonic()
+        return status
+
+    def measure(self) -> None:
+        """Bring the metrics about workers up to date."""
+        workers = self.engine.status().workers
+        metrics.WORKERS.clear()
+        for worker in workers:
+            metrics.WORKERS.labels(worker.state).inc()
+            metrics.WORKER_LOADED_BYTES.labels(worker.device).set(sum(worker.loaded.values()))
+            metrics.WORKER_RESTARTS.labels(worker.device).set(worker.restarts)
+
+    def _check_engine(self) -> None:
+        status = self.engine.status()
+        if status.is_ready:
+            return
+        states = ", ".join(f"{worker.device} is {worker.state}" for worker in status.workers) or "there are none"
+        raise NotAvailable(
+            f"No worker is ready: {states}.",
+            remedy="Workers take some seconds to start; if they stay away, the log says why.",
+        )
+
+
+def checked(name: str, check: Callable[[], None]) -> Check:
+    """Run one check and say how it went."""
+    try:
+        check()
+    except HubError as error:
+        return Check(name=name, ok=False, detail=error.detail, remedy=error.remedy or "")
+    except Exception as error:  # noqa: BLE001 - a check that breaks is itself the news
+        return Check(name=name, ok=False, detail=f"The check broke: {type(error).__name__}: {error}")
+    return Check(name=name, ok=True)

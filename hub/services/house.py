@@ -1,0 +1,61 @@
+"""The house: every service of one hub in one frozen value, which faces (API, dashboard) receive and nothing else.
+
+Laws: a face calls a service, never a store; every verb that a person asks for takes the :class:`Principal` first and
+answers a private model to somebody who may not see it exactly like an absent one (404).
+
+The verbs, for those who write faces (all are plain functions for the thread pool unless marked ``async``)::
+
+    access.authenticate(authorization: str | None, cookie_token: str | None = None) -> Principal      # Unauthorized
+    access.create(principal, CreateToken) -> CreatedToken      .tokens(principal) -> TokenList
+    access.revoke(principal, token_id: str) -> None
+    browse.models(principal, *, owner, kind, search, after, limit) -> ModelPage
+    browse.model(principal, name: str) -> Model
+    browse.versions(principal, name, *, before, limit) -> VersionPage
+    browse.version(principal, name, number: int) -> VersionDetail
+    browse.resolve(principal, reference: str) -> Version        .lineage(principal, name, number) -> Lineage
+    browse.workers(principal) -> WorkerList
+    browse.settled(principal, name, number, wait_s) -> VersionDetail                                    # async
+    aliases.all(principal, name) -> AliasList                   .set(principal, name, alias, number) -> AliasList
+    yanks.yank(principal, name, number, reason) -> Version
+    removals.version(principal, name, number) -> None           .model(principal, name) -> None
+    pushes.begin(principal, BeginPush) -> PushTicket            .complete(principal, push_id) -> Version
+    pushes.upload(principal, push_id, digest, chunks, size) -> None
+    validations.wake() -> None                                  .watch() -> never returns              # async
+    pulls.manifest(principal, name, number) -> bytes            .golden(principal, name, number) -> bytes
+    pulls.blob_size(principal, name, number, digest) -> int     .blob(digest, start, length) -> Iterator[bytes]
+    health.status() -> HubStatus
+    predictions: see hub/services/predict.py
+"""
+
+from dataclasses import dataclass
+
+from hub.engine.engine import Engine
+from hub.services.access import Access
+from hub.services.aliases import Aliases
+from hub.services.browse import Browse
+from hub.services.health import Health
+from hub.services.predict import Predictions
+from hub.services.pull import Pulls
+from hub.services.push import Pushes
+from hub.services.remove import Removals
+from hub.services.validate import Validations
+from hub.services.yank import Yanks
+from hub.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """All services of one hub, its settings, and the engine whose life follows the API's."""
+
+    settings: Settings
+    engine: Engine
+    access: Access
+    browse: Browse
+    aliases: Aliases
+    yanks: Yanks
+    removals: Removals
+    pushes: Pushes
+    validations: Validations
+    pulls: Pulls
+    health: Health
+    predictions: Predictions

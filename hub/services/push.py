@@ -1,0 +1,264 @@
+"""Push: begin, upload, complete.
+
+1. ``begin`` says which blobs are missing, or which version already has this very content.
+2. ``upload`` takes one of them; every byte is hashed on its way in.
+3. ``complete`` puts the files together in a folder of its own, inspects them as the client did, writes the manifest the
+   hub itself worked out, and inserts the version row last: ``validating``, or ``rejected`` with the reasons.
+
+Laws: what the client says about its files is only ever compared, never believed; every step can be repeated; until the
+row is there, nothing of a push can be seen, and a crash leaves at most bytes that a sweep finds. Whoever may push sees
+every model, so the answer which bytes are here already tells nobody anything new.
+"""
+
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import UUID, uuid4
+
+from hub.domain.access import Principal, Scope
+from hub.domain.errors import (
+    BlobNotFound,
+    BlobsMissing,
+    Conflict,
+    InvalidModel,
+    InvalidRequest,
+    ModelNotFound,
+    PushNotFound,
+)
+from hub.domain.lineage import Edge, EdgeKind
+from hub.domain.manifest import Draft, Kind, Manifest
+from hub.domain.names import LATEST, ModelName
+from hub.domain.reports import Finding, Report, Severity, Verdict
+from hub.domain.signatures import Signature, compose
+from hub.domain.versions import State, Version
+from hub.protocol import paths
+from hub.protocol.schemas import BeginPush, PushTicket, Upload
+from hub.savedmodel.inspect import inspect
+from hub.storage.blobs import BlobStore
+from hub.storage.catalog import Catalog, PushRecord, Transaction
+from hub.storage.snapshots import Snapshots
+
+MISFIT = "head.does-not-fit"
+_SHOWN_MISSING = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Pushes:
+    """The push use case. ``work_root`` is a folder on this machine's disk where pushed files are put together."""
+
+    catalog: Catalog
+    blobs: BlobStore
+    snapshots: Snapshots
+    work_root: Path
+
+    def begin(self, principal: Principal, request: BeginPush) -> PushTicket:
+        """Open a push, or name the version that has this content already.
+
+        Raises:
+            Conflict: The model exists and is of the other kind.
+            InvalidModel: The trunk a head hangs on is not here, or cannot be built on.
+        """
+        principal.require(Scope.WRITE)
+        if request.alias == LATEST:
+            raise InvalidRequest("latest always means the newest ready version.", remedy="Push without an alias.")
+        name = ModelName.parse(request.model)
+        with self.catalog.begin() as tx:
+            _check_model(tx, name, request.draft.kind)
+            _trunk_signature(tx, request.draft)
+            existing = tx.version_by_content(name, request.draft.content_digest())
+            if existing is not None:
+                return PushTicket(existing=_apply(tx, existing, request, principal))
+        sizes = request.draft.blobs()
+        missing = self.blobs.missing(sizes)
+        push = _record(principal, name, request)
+        with self.catalog.begin() as tx:
+            tx.add_push(push)
+        uploads = [Upload(digest=key, size=sizes[key], url=paths.push_blob(push.id, key)) for key in missing]
+        return PushTicket(push_id=push.id, uploads=tuple(uploads))
+
+    def upload(self, principal: Principal, push_id: UUID, digest: str, chunks: Iterable[bytes], size: int) -> None:
+        """Take the bytes of one blob; taking them again changes nothing.
+
+        Args:
+            principal: Who pushes.
+            push_id: The push.
+            digest: One that the push announced.
+            chunks: The bytes.
+            size: How many there will be, as the transport says.
+
+        Raises:
+            PushNotFound: No such push of the caller.
+            BlobNotFound: The push announced no such blob.
+            InvalidRequest: It announced another size.
+            DigestMismatch: The bytes are not those of the digest.
+        """
+        push = self._push(principal, push_id)
+        if push.completed is not None:
+            raise Conflict(f"The push {push_id} is complete; it takes no more bytes.")
+        announced = push.draft.blobs().get(digest)
+        if announced is None:
+            raise BlobNotFound(f"The push {push_id} announced no blob {digest[:80]}.")
+        if size != announced:
+            raise InvalidRequest(
+                f"Blob {digest} was announced with {announced} bytes, {size} are coming.", announced=announced, got=size
+            )
+        self.blobs.put(digest, chunks, size)
+
+    def complete(self, principal: Principal, push_id: UUID) -> Version:
+        """Publish the version; completing again answers with the same one.
+
+        Raises:
+            PushNotFound: No such push of the caller.
+            BlobsMissing: At least one announced blob is not stored.
+            DigestMismatch: The blobs of a file do not make up the file.
+            InvalidModel: The trunk a head hangs on is gone.
+        """
+        push = self._push(principal, push_id)
+        if push.completed is not None:
+            with self.catalog.read() as tx:
+                return tx.resolve(push.completed)
+        missing = self.blobs.missing(push.draft.blobs())
+        if missing:
+            raise BlobsMissing(f"{len(missing)} announced blobs are not stored.", digests=missing[:_SHOWN_MISSING])
+        with self.catalog.read() as tx:
+            trunk = _trunk_signature(tx, push.draft)
+        manifest, report = self._inspected(push.draft, trunk)
+        canonical = manifest.canonical()
+        self.blobs.put(manifest.digest(), [canonical], len(canonical))
+        return self._publish(principal, push, manifest, report)
+
+    def _push(self, principal: Principal, push_id: UUID) -> PushRecord:
+        principal.require(Scope.WRITE)
+        with self.catalog.read() as tx:
+            push = tx.push(push_id)
+        if push.principal != principal.name:
+            raise PushNotFound(f"There is no push {push_id}.")
+        return push
+
+    def _inspected(self, draft: Draft, trunk: Signature | None) -> tuple[Manifest, Report]:
+        self.work_root.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=self.work_root) as folder:
+            root = Path(folder) / "version"
+            self.snapshots.materialise(draft.files, root)
+            seen = inspect(root, with_tensors=True)
+        manifest = Manifest(
+            kind=draft.kind,
+            files=tuple(sorted(draft.files, key=lambda file: file.path)),
+            signatures=seen.signatures,
+            tuning_face=seen.tuning_face,
+            tensors=seen.tensors,
+            lineage=draft.lineage,
+            tensorflow_version=seen.tensorflow_version,
+            loader=seen.loader,
+        )
+        return manifest, _with_fit(seen.report, trunk, seen.signatures)
+
+    def _publish(self, principal: Principal, push: PushRecord, manifest: Manifest, report: Report) -> Version:
+        content = push.draft.content_digest()
+        with self.catalog.begin() as tx:
+            tx.ensure_model(push.model, push.draft.kind, is_private=push.is_private is True, created_by=principal.name)
+            done = tx.push(push.id).completed
+            if done is not None:
+                return tx.resolve(done)
+            _trunk_signature(tx, push.draft)
+            existing = tx.version_by_content(push.model, content)
+            version = existing or tx.add_version(
+                push.model,
+                manifest,
+                digest=manifest.digest(),
+                content_digest=content,
+                report=report,
+                state=State.VALIDATING if report.is_accepted else State.REJECTED,
+                created_by=principal.name,
+                message=push.message,
+                alias=push.alias,
+            )
+            _describe(tx, push.model, push.card, push.is_private)
+            tx.complete_push(push.id, version.number)
+            return version
+
+
+def _check_model(tx: Transaction, name: ModelName, kind: Kind) -> None:
+    try:
+        model = tx.model(name)
+    except ModelNotFound:
+        return
+    if model.kind is not kind:
+        raise Conflict(f"{name} is a {model.kind.value}, this is a {kind.value}.", remedy="Push it under another name.")
+
+
+def _trunk_signature(tx: Transaction, draft: Draft) -> Signature | None:
+    """The signature of the trunk a head hangs on; None for a trunk."""
+    edge = next((edge for edge in draft.lineage if edge.kind is EdgeKind.HEAD_OF), None)
+    if edge is None:
+        return None
+    signatures = _trunk_manifest(tx, edge).signatures
+    if edge.signature not in signatures:
+        raise InvalidModel(
+            f"{edge.model}@{edge.number} has no signature {edge.signature!r}; it has {sorted(signatures)}.",
+            remedy="Name the trunk signature that gives the features.",
+        )
+    return signatures[edge.signature]
+
+
+def _trunk_manifest(tx: Transaction, edge: Edge) -> Manifest:
+    reference = f"{edge.model}@{edge.number}"
+    for version in tx.version_by_digest(edge.digest):
+        if version.reference != reference:
+            continue
+        if version.kind is not Kind.TRUNK or version.state not in (State.READY, State.YANKED):
+            continue
+        return tx.record(ModelName.parse(version.model), version.number).manifest
+    raise InvalidModel(
+        f"The head hangs on {reference} ({edge.digest}), which is no accepted trunk version of this hub.",
+        remedy="Push the trunk first, then push the head with --head-of and the trunk's reference.",
+    )
+
+
+def _with_fit(report: Report, trunk: Signature | None, heads: dict[str, Signature]) -> Report:
+    if trunk is None:
+        return report
+    try:
+        compose(trunk, heads)
+    except InvalidModel as error:
+        finding = Finding(rule=MISFIT, severity=Severity.ERROR, message=error.detail, remedy=error.remedy or "")
+        reasons = (*report.servable.reasons, error.detail)
+        return report.model_copy(
+            update={"findings": (finding, *report.findings), "servable": Verdict(answer="no", reasons=reasons)}
+        )
+    return report
+
+
+def _record(principal: Principal, name: ModelName, request: BeginPush) -> PushRecord:
+    return PushRecord(
+        id=uuid4(),
+        model=name,
+        draft=request.draft,
+        alias=request.alias,
+        message=request.message,
+        card=request.card,
+        is_private=request.is_private,
+        principal=principal.name,
+        created_at=datetime.now(UTC),
+        completed=None,
+    )
+
+
+def _apply(tx: Transaction, existing: Version, request: BeginPush, principal: Principal) -> Version:
+    """Do what a repeated push still asks for beside the content: move the alias, change card and privacy."""
+    name = ModelName.parse(existing.model)
+    _describe(tx, name, request.card, request.is_private)
+    if request.alias is not None and existing.state is State.READY:
+        tx.set_alias(name, request.alias, existing.number, principal.name)
+    elif request.alias is not None:
+        tx.want_alias(name, existing.number, request.alias, principal.name)
+    return tx.version(name, existing.number)
+
+
+def _describe(tx: Transaction, name: ModelName, card: str | None, is_private: bool | None) -> None:
+    if card is not None:
+        tx.set_card(name, card)
+    if is_private is not None:
+        tx.set_private(name, is_private)

@@ -1,0 +1,50 @@
+"""Remove: make a version or a whole model go away.
+
+Laws: nothing is removed that a head or derived version elsewhere still hangs on; a removed number is never given again;
+rows go first, bytes are for the sweep to find.
+"""
+
+from dataclasses import dataclass
+
+from hub.domain.access import Principal, Scope
+from hub.domain.names import ModelName
+from hub.storage.catalog import Catalog
+from hub.storage.snapshots import Snapshots
+
+
+@dataclass(frozen=True, slots=True)
+class Removals:
+    """The removal use cases."""
+
+    catalog: Catalog
+    snapshots: Snapshots
+
+    def version(self, principal: Principal, name: str, number: int) -> None:
+        """Remove one version.
+
+        Raises:
+            VersionNotFound: No such version that the caller may see.
+            HasDependents: Something still hangs on it.
+        """
+        principal.require(Scope.WRITE)
+        model = ModelName.parse(name)
+        with self.catalog.begin() as tx:
+            principal.see(tx.model(model))
+            digest = tx.version(model, number).digest
+            tx.delete_version(model, number)
+            is_last = not tx.version_by_digest(digest)
+        if is_last:
+            self.snapshots.drop(digest)
+
+    def model(self, principal: Principal, name: str) -> None:
+        """Remove a model with all its versions.
+
+        Raises:
+            ModelNotFound: No such model that the caller may see.
+            HasDependents: Something of another model still hangs on one of its versions.
+        """
+        principal.require(Scope.WRITE)
+        model = ModelName.parse(name)
+        with self.catalog.begin() as tx:
+            principal.see(tx.model(model))
+            tx.delete_model(model)

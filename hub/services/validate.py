@@ -1,0 +1,194 @@
+"""Validate: make a pushed version ready or rejected.
+
+A version that is ``validating`` is loaded and called in a throw-away process (the probe), its report is completed, it
+gets its interface number, and only then people find it by name.
+
+Laws: a version is rejected only for what it did itself; a worker that was lost is tried again (at most
+:data:`MAX_LOST` times: a model may well be what kills it); what a crash left validating is taken up at the next start;
+versions of one model are finished one after the other.
+"""
+
+import asyncio
+from dataclasses import dataclass, field
+
+import structlog
+
+from hub.domain.digests import digest_of
+from hub.domain.errors import HubError, NotAvailable, NotFound, WorkerLost
+from hub.domain.names import ModelName
+from hub.domain.reports import Finding, ProbeResult, Severity
+from hub.domain.signatures import Signature, compose, interface_breaks
+from hub.domain.versions import State, Version
+from hub.engine.engine import Engine
+from hub.savedmodel.inspect import merge_probe
+from hub.storage.blobs import BlobStore
+from hub.storage.catalog import Catalog, Transaction, VersionRecord
+from hub.telemetry import metrics
+
+MAX_LOST = 5
+AT_ONCE = 2
+POLL_S = 5.0
+PAUSE_S = 1.0
+_NEWEST = 1_000
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class _Bell:
+    """Lets any thread end the watcher's wait."""
+
+    loop: asyncio.AbstractEventLoop | None = None
+    rung: asyncio.Event | None = None
+
+    def ring(self) -> None:
+        if self.loop is not None and self.rung is not None and not self.loop.is_closed():
+            self.loop.call_soon_threadsafe(self.rung.set)
+
+    async def wait(self, timeout_s: float) -> None:
+        if self.rung is None:
+            self.loop, self.rung = asyncio.get_running_loop(), asyncio.Event()
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self.rung.wait()
+        except TimeoutError:
+            return
+        finally:
+            self.rung.clear()
+
+
+@dataclass(frozen=True, slots=True)
+class Validations:
+    """The validation use case."""
+
+    catalog: Catalog
+    blobs: BlobStore
+    engine: Engine
+    _bell: _Bell = field(default_factory=_Bell, repr=False)
+    _lost: dict[str, int] = field(default_factory=dict, repr=False)
+
+    def wake(self) -> None:
+        """Tell the watcher that there is something to do; from any thread."""
+        self._bell.ring()
+
+    async def watch(self) -> None:
+        """Finish whatever is validating, until cancelled."""
+        running: dict[str, asyncio.Task[None]] = {}
+        try:
+            while True:
+                for version in await self._pending():
+                    if len(running) < AT_ONCE and version.model not in running:
+                        running[version.model] = asyncio.create_task(self._attempt(version))
+                await self._bell.wait(POLL_S)
+                running = {model: task for model, task in running.items() if not task.done()}
+        finally:
+            for task in running.values():
+                task.cancel()
+            await asyncio.gather(*running.values(), return_exceptions=True)
+
+    async def run(self, version: Version) -> Version:
+        """Validate one version.
+
+        Raises:
+            NotAvailable: The engine, the database or the store is away; the version stays as it is.
+        """
+        name = ModelName.parse(version.model)
+        record = await asyncio.to_thread(self._record, name, version.number)
+        if record.version.state is not State.VALIDATING:
+            return record.version
+        trunk = record.manifest.trunk
+        probe, golden = await self._probe(version, trunk.digest if trunk else None)
+        return await asyncio.to_thread(self._finish, record, probe, golden)
+
+    async def _pending(self) -> list[Version]:
+        try:
+            return await asyncio.to_thread(self._validating)
+        except HubError as error:
+            _log.warning("validation.waits", reason=str(error))
+            return []
+
+    async def _attempt(self, version: Version) -> None:
+        try:
+            done = await self.run(version)
+        except NotFound:
+            _log.info("version.removed", version=version.reference)
+        except NotAvailable as error:
+            _log.warning("validation.postponed", version=version.reference, reason=str(error))
+            await asyncio.sleep(PAUSE_S)
+        except Exception:  # noqa: BLE001 - one version must not end the watch for all others
+            self._lost[version.digest] = self._lost.get(version.digest, 0) + 1
+            _log.exception("validation.failed", version=version.reference)
+            await asyncio.sleep(PAUSE_S)
+        else:
+            self._lost.pop(version.digest, None)
+            metrics.VALIDATIONS.labels(done.state.value).inc()
+            _log.info("version.validated", version=done.reference, state=done.state.value, interface=done.interface)
+        self._bell.ring()
+
+    async def _probe(self, version: Version, trunk_digest: str | None) -> tuple[ProbeResult, bytes | None]:
+        if self._lost.get(version.digest, 0) >= MAX_LOST:
+            return _gave_up(), None
+        try:
+            return await self.engine.probe(version.digest, trunk_digest)
+        except WorkerLost:
+            self._lost[version.digest] = self._lost.get(version.digest, 0) + 1
+            raise
+
+    def _validating(self) -> list[Version]:
+        with self.catalog.read() as tx:
+            return tx.validating()
+
+    def _record(self, name: ModelName, number: int) -> VersionRecord:
+        with self.catalog.read() as tx:
+            return tx.record(name, number)
+
+    def _finish(self, record: VersionRecord, probe: ProbeResult, golden: bytes | None) -> Version:
+        golden_digest = None
+        if golden is not None:
+            golden_digest = digest_of(golden)
+            self.blobs.put(golden_digest, [golden], len(golden))
+        probe = probe.model_copy(update={"golden_digest": golden_digest})
+        report = merge_probe(record.report, probe, record.manifest.tuning_face)
+        name = ModelName.parse(record.version.model)
+        with self.catalog.begin() as tx:
+            current = tx.version(name, record.version.number)
+            if current.state is not State.VALIDATING:
+                return current
+            return tx.finish_version(
+                name,
+                record.version.number,
+                state=State.READY if report.is_accepted else State.REJECTED,
+                report=report,
+                interface=_interface(tx, name, record) if report.is_accepted else None,
+                golden_digest=golden_digest,
+            )
+
+
+def _gave_up() -> ProbeResult:
+    finding = Finding(
+        rule="probe.worker-lost",
+        severity=Severity.ERROR,
+        message=f"The process that probes versions was lost {MAX_LOST} times while it ran this one.",
+        remedy="See the hub's log; push again once the cause is known.",
+    )
+    return ProbeResult(loader=None, findings=(finding,))
+
+
+def _interface(tx: Transaction, name: ModelName, record: VersionRecord) -> int:
+    """1 for a model's first accepted version; the newest's number while callers of it still work; else one more."""
+    accepted = [version for version in tx.versions(name, before=None, limit=_NEWEST) if version.interface is not None]
+    if not accepted:
+        return 1
+    before = next((version for version in accepted if version.state is State.READY), accepted[0])
+    old = _answered(tx, tx.record(name, before.number))
+    if not interface_breaks(old, _answered(tx, record)):
+        return before.interface or 1
+    return max(version.interface or 1 for version in accepted) + 1
+
+
+def _answered(tx: Transaction, record: VersionRecord) -> dict[str, Signature]:
+    edge = record.manifest.trunk
+    if edge is None:
+        return record.manifest.signatures
+    trunk = tx.version_by_digest(edge.digest)[0]
+    signatures = tx.record(ModelName.parse(trunk.model), trunk.number).manifest.signatures
+    return compose(signatures[edge.signature], record.manifest.signatures)

@@ -1,0 +1,87 @@
+"""Settings of the server: the only reader of ``HUB_…`` environment variables on the server's side.
+
+Laws: read once, frozen; an argument beats the environment, the environment beats the default; the unit is in the name.
+"""
+
+import ipaddress
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+Anonymous = Literal["none", "read", "all"]
+_MIB = 1 << 20
+
+
+class Settings(BaseSettings):
+    """What a hub is started with.
+
+    Attributes:
+        host: Address to listen on.
+        port: TCP port; 0 takes a free one.
+        data_dir: Folder for everything that has no address of its own.
+        database_url: SQLAlchemy URL; None means SQLite in ``data_dir``.
+        storage_url: ``file:///…``, ``s3://bucket/prefix?endpoint_url=…``; None means a folder in ``data_dir``.
+        devices: Devices to serve on (``gpu:0``, ``cpu:0``); empty means all GPUs, else one CPU.
+        workers: Worker processes where no device is named; None means one for each device found.
+        anonymous: What people without a token may do; None means ``read`` on loopback, else ``none``.
+        memory_budget_bytes: What one worker may hold loaded; None means a share of what the machine has.
+        request_max_bytes: Largest predict body.
+        requests_in_flight: Predictions one worker may have waiting before callers are told to come back.
+        predict_deadline_s: Longest one prediction may take.
+        probe_timeout_s: Longest the probe of a pushed version may take.
+        drain_s: How long a stopping hub waits for requests under way.
+        log_format: ``console`` for people, ``json`` for machines.
+        log_level: Least severity that is logged.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="HUB_", frozen=True, extra="ignore")
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65_535)] = 8460
+    data_dir: Path = Path("~/.local/share/trunkhub")
+    database_url: str | None = None
+    storage_url: str | None = None
+    engine: Literal["local"] = "local"
+    devices: tuple[str, ...] = ()
+    workers: Annotated[int, Field(ge=1, le=64)] | None = None
+    anonymous: Anonymous | None = None
+    memory_budget_bytes: Annotated[int, Field(ge=16 * _MIB)] | None = None
+    request_max_bytes: Annotated[int, Field(ge=1024, le=1 << 30)] = 256 * _MIB
+    requests_in_flight: Annotated[int, Field(ge=1)] = 256
+    predict_deadline_s: Annotated[float, Field(gt=0)] = 60.0
+    probe_timeout_s: Annotated[float, Field(gt=0)] = 180.0
+    drain_s: Annotated[int, Field(ge=0)] = 20
+    log_format: Literal["console", "json"] = "console"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @property
+    def data_path(self) -> Path:
+        """``data_dir`` as an absolute path."""
+        return self.data_dir.expanduser().absolute()
+
+    @property
+    def database(self) -> str:
+        """The database's URL."""
+        return self.database_url or f"sqlite:///{self.data_path / 'hub.db'}"
+
+    @property
+    def storage(self) -> str:
+        """The blob store's URL."""
+        return self.storage_url or (self.data_path / "blobs").as_uri()
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only people on this machine can reach the hub."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+    @property
+    def anonymous_policy(self) -> Anonymous:
+        """What people without a token may do."""
+        return self.anonymous or ("read" if self.is_loopback else "none")

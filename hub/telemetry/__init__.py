@@ -1,0 +1,1 @@
+"""What a running hub says about itself: logs and metrics."""

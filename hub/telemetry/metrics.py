@@ -1,0 +1,46 @@
+"""Metrics: what Prometheus reads at ``/metrics``. Names are ``hub_<noun>_<what>_<unit>``.
+
+Law: labels take few values (a route, never a path; a status, never a message; no model names).
+"""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+REGISTRY = CollectorRegistry()
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+
+REQUESTS = Counter(
+    "hub_requests_handled_total", "HTTP requests answered.", ["method", "route", "status"], registry=REGISTRY
+)
+REQUEST_SECONDS = Histogram(
+    "hub_request_duration_seconds",
+    "From the request's first byte to the answer's last.",
+    ["method", "route"],
+    buckets=_SECONDS,
+    registry=REGISTRY,
+)
+REQUESTS_OPEN = Gauge("hub_requests_open_count", "HTTP requests being answered.", registry=REGISTRY)
+RECEIVED_BYTES = Counter("hub_requests_received_bytes_total", "Bytes of request bodies.", registry=REGISTRY)
+SENT_BYTES = Counter("hub_requests_sent_bytes_total", "Bytes of answers.", registry=REGISTRY)
+PREDICTIONS = Counter(
+    "hub_predictions_answered_total", "Predictions by protocol and outcome.", ["protocol", "outcome"], registry=REGISTRY
+)
+PREDICTION_SECONDS = Histogram(
+    "hub_prediction_duration_seconds",
+    "What a prediction took in the engine.",
+    ["protocol"],
+    buckets=_SECONDS,
+    registry=REGISTRY,
+)
+VALIDATIONS = Counter("hub_validations_finished_total", "Versions validated, by outcome.", ["state"], registry=REGISTRY)
+WORKERS = Gauge("hub_workers_present_count", "Worker processes by state.", ["state"], registry=REGISTRY)
+WORKER_LOADED_BYTES = Gauge("hub_workers_loaded_bytes", "Bytes of versions held loaded.", ["device"], registry=REGISTRY)
+WORKER_RESTARTS = Gauge(
+    "hub_workers_restarts_count", "How often a worker was started again.", ["device"], registry=REGISTRY
+)
+
+
+def exposition() -> bytes:
+    """All metrics in Prometheus' text format."""
+    return generate_latest(REGISTRY)

@@ -1,0 +1,115 @@
+"""What a worker keeps loaded, with TensorFlow in this process."""
+
+from pathlib import Path
+
+import numpy as np
+import orjson
+import pytest
+
+from hub.domain.errors import ModelFailed, TooLarge
+from hub.domain.signatures import SERVING_DEFAULT, Signature
+from hub.domain.tensors import TensorSpec
+from hub.runtime.candidates import MAX_BYTES, candidates, string_values
+from hub.runtime.devices import Device
+from hub.runtime.failures import scrub
+from hub.runtime.loader import load_with
+from hub.runtime.orders import Loader, Order
+from hub.runtime.residents import Residents
+from hub.runtime.servable import as_array
+
+pytestmark = pytest.mark.slow
+CPU = Device("cpu", 0)
+MIB = 1 << 20
+
+
+def order(folder: Path, size_bytes: int = 2 * MIB, loader: Loader = "object_graph") -> Order:
+    described = orjson.loads(folder.with_suffix(".json").read_bytes())
+    signatures = {entry["name"]: Signature.model_validate(entry) for entry in described}
+    return Order(folder.name, folder, loader, size_bytes, signatures)
+
+
+def test_one_more_version_evicts_the_least_recently_used(tiny_models: Path) -> None:
+    residents = Residents(CPU, 3 * MIB)
+    residents.load([order(tiny_models / "doubler")])
+    residents.load([order(tiny_models / "vocabulary")])
+    assert list(residents.sizes) == ["vocabulary"]
+    assert not residents.has("doubler")
+    residents.load([order(tiny_models / "doubler")])
+    outputs = residents.run("doubler", None, SERVING_DEFAULT, {"x": np.ones((1, 2), np.float32)})
+    np.testing.assert_array_equal(as_array(outputs["doubled"]), [[2.0, 2.0]])
+
+
+def test_versions_loaded_together_stay_together(tiny_models: Path) -> None:
+    residents = Residents(CPU, 5 * MIB)
+    residents.load([order(tiny_models / "dice", MIB)])
+    pair = [order(tiny_models / "trunk"), order(tiny_models / "head")]
+    residents.load(pair)
+    assert residents.has("trunk", "head")
+
+
+def test_a_version_larger_than_the_budget_is_refused_and_says_by_how_much(tiny_models: Path) -> None:
+    residents = Residents(CPU, MIB)
+    with pytest.raises(TooLarge) as caught:
+        residents.load([order(tiny_models / "doubler")])
+    assert caught.value.facts["needed_bytes"] == 2 * MIB
+    assert residents.sizes == {}
+
+
+def test_what_cannot_be_loaded_is_told_without_a_path(tmp_path: Path) -> None:
+    (tmp_path / "saved_model.pb").write_bytes(b"\xff nonsense")
+    residents = Residents(CPU, 3 * MIB)
+    with pytest.raises(ModelFailed) as caught:
+        residents.load([Order("broken", tmp_path, "object_graph", 1, {})])
+    assert str(tmp_path) not in caught.value.detail
+    assert residents.sizes == {}
+
+
+@pytest.mark.parametrize("loader", ["object_graph", "session"])
+def test_both_loaders_give_the_same_and_forget_what_a_call_wrote(tiny_models: Path, loader: Loader) -> None:
+    counter = load_with(loader, order(tiny_models / "counter"), CPU)
+    assert [float(as_array(counter.run("count_up", {})["count"])) for _ in range(3)] == [1.0] * 3
+    vocabulary = load_with(loader, order(tiny_models / "vocabulary"), CPU)
+    words = np.array([b"b", b"z\0"], dtype=object)
+    outputs = vocabulary.run(SERVING_DEFAULT, {"words": words})
+    assert list(outputs) == ["ids", "upper"]
+    assert as_array(outputs["ids"]).tolist() == [1, -1]
+    assert as_array(outputs["upper"]).tolist() == [b"B", b"Z\0"]
+    counter.close()
+    vocabulary.close()
+
+
+def test_candidates_fit_the_specs_and_strings_keep_their_last_zero() -> None:
+    specs = {
+        "images": TensorSpec(name="images", dtype="float32", shape=(None, None, None, 3)),
+        "ids": TensorSpec(name="ids", dtype="int64", shape=(None, 4)),
+        "flag": TensorSpec(name="flag", dtype="bool", shape=()),
+        "half": TensorSpec(name="half", dtype="bfloat16", shape=None),
+        "text": TensorSpec(name="text", dtype="string", shape=(None,)),
+    }
+    made = list(candidates(specs, [b"a\0", *string_values(None)]))
+    first = made[0]
+    assert first["images"].shape == (2, 8, 8, 3)
+    assert first["text"].tolist() == [b"a\0", b"a\0"]
+    assert 0 <= first["images"].min() <= first["images"].max() < 1
+    for candidate in made:
+        assert candidate.keys() == specs.keys()
+        assert sum(array.nbytes for array in candidate.values()) <= MAX_BYTES
+        assert [array.dtype.name for array in candidate.values()] == ["float32", "int64", "bool", "bfloat16", "object"]
+
+
+def test_a_signature_that_only_takes_huge_inputs_has_no_candidates() -> None:
+    huge = {"x": TensorSpec(name="x", dtype="float32", shape=(1 << 40,))}
+    assert list(candidates(huge, [])) == []
+
+
+@pytest.mark.parametrize(
+    ("said", "scrubbed"),
+    [
+        ("/srv/hub/x/saved_model.pb; No such file", "<path>; No such file"),
+        ("node model/dense/MatMul failed", "node model/dense/MatMul failed"),
+        ("open('/etc/passwd') at file:///tmp/a/b", "open('<path>') at <path>"),
+        ("1/2 and a//b", "1/2 and a//b"),
+    ],
+)
+def test_paths_are_taken_out_and_node_names_are_not(said: str, scrubbed: str) -> None:
+    assert scrub(said) == scrubbed

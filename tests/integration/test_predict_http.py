@@ -1,0 +1,450 @@
+"""Predictions over real HTTP: both protocols, the real catalog and application; the models are functions of arrays."""
+
+import gzip
+import json
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import numpy as np
+import pytest
+import uvicorn
+
+from hub.api.app import create_app
+from hub.domain.access import Scope
+from hub.domain.digests import digest_of
+from hub.domain.errors import HubError, ModelFailed, Overloaded, WorkerLost
+from hub.domain.lineage import Edge, EdgeKind
+from hub.domain.manifest import BlobRef, File, Kind, Manifest
+from hub.domain.names import ModelName
+from hub.domain.reports import Report, Verdict
+from hub.domain.signatures import Signature, compose
+from hub.domain.tensors import Shape, TensorSpec
+from hub.domain.versions import State, Version
+from hub.engine.engine import Target
+from hub.engine.memory import Function, MemoryEngine, MemoryVersion
+from hub.protocol.frames import Tensor, from_numpy, to_numpy
+from hub.protocol.schemas import CreateToken
+from hub.server import furnish
+from hub.services.house import House
+from hub.settings import Settings
+from hub.storage.blobs import open_store
+from hub.storage.catalog import Catalog
+from hub.storage.snapshots import Snapshots
+
+pytestmark = pytest.mark.slow
+
+REQUEST_MAX_BYTES = 1 << 20
+REPORT = Report(**{answer: Verdict(answer="yes") for answer in ("servable", "tunable", "portable", "safe")})
+HALF_PLUS_TWO = b'{"instances": [[1.0], [2.0]]}'
+Compute = Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]]
+
+
+class RecordingEngine(MemoryEngine):
+    """Runs functions, and notes how long each call might have taken."""
+
+    def __init__(self) -> None:
+        self.added: dict[Target, MemoryVersion] = {}
+        self.deadlines_s: list[float] = []
+        super().__init__(self.added)
+
+    async def infer(self, target: Target, signature: str, inputs: Sequence[Tensor], deadline_s: float) -> list[Tensor]:
+        self.deadlines_s.append(deadline_s)
+        return await super().infer(target, signature, inputs, deadline_s)
+
+
+def over_arrays(compute: Compute) -> Function:
+    """A function of arrays as a function of tensors."""
+
+    def run(inputs: Mapping[str, Tensor]) -> list[Tensor]:
+        outputs = compute({name: to_numpy(tensor) for name, tensor in inputs.items()})
+        return [from_numpy(name, array) for name, array in outputs.items()]
+
+    return run
+
+
+def raising(error: HubError) -> Compute:
+    """A model that fails."""
+
+    def compute(_inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        raise error
+
+    return compute
+
+
+def signature(inputs: dict[str, tuple[str, Shape]], outputs: dict[str, tuple[str, Shape]], name: str) -> Signature:
+    sides = [
+        {key: TensorSpec(name=key, dtype=dtype, shape=shape) for key, (dtype, shape) in side.items()}
+        for side in (inputs, outputs)
+    ]
+    return Signature(name=name, inputs=sides[0], outputs=sides[1])
+
+
+@dataclass(frozen=True, slots=True)
+class Hub:
+    """A running application and what the tests put into it."""
+
+    url: str
+    house: House
+    engine: RecordingEngine
+    secret: str
+
+    def add(
+        self,
+        name: str,
+        signatures: Sequence[Signature],
+        compute: Compute,
+        *,
+        is_private: bool = False,
+        edge: Edge | None = None,
+        state: State = State.READY,
+        alias: str | None = None,
+    ) -> Version:
+        """Put a version into the stores as a push does, without its files."""
+        house, model = self.house, ModelName.parse(name)
+        content = f"{name} {len(self.engine.added)}".encode()
+        blob = BlobRef(digest=digest_of(content), size=len(content))
+        manifest = Manifest(
+            kind=Kind.HEAD if edge else Kind.TRUNK,
+            files=(File(path="saved_model.pb", size=blob.size, digest=blob.digest, blobs=(blob,)),),
+            signatures={each.name: each for each in signatures},
+            tuning_face=None,
+            tensors=(),
+            lineage=(edge,) if edge else (),
+        )
+        data, digest = manifest.canonical(), manifest.digest()
+        house.pulls.blobs.put(digest, [data], len(data))
+        with house.browse.catalog.begin() as tx:
+            tx.ensure_model(model, manifest.kind, is_private=is_private, created_by="t")
+            version = tx.add_version(
+                model,
+                manifest,
+                digest=digest,
+                content_digest=blob.digest,
+                report=REPORT,
+                state=State.VALIDATING,
+                created_by="t",
+                message="",
+                alias=alias,
+            )
+            if state is not State.VALIDATING:
+                reached = State.REJECTED if state is State.REJECTED else State.READY
+                version = tx.finish_version(
+                    model, version.number, state=reached, report=REPORT, interface=1, golden_digest=None
+                )
+            if state is State.YANKED:
+                version = tx.yank(model, version.number, "it was wrong")
+        called = {each.name: each for each in signatures}
+        if edge is not None:
+            called = compose(self.house.predictions.snapshots.manifest(edge.digest).signatures[edge.signature], called)
+        functions = dict.fromkeys(called, over_arrays(compute))
+        self.engine.added[Target(digest, edge.digest if edge else None)] = MemoryVersion(called, functions)
+        return version
+
+    def post(self, path: str, body: bytes, **headers: str) -> httpx2.Response:
+        return httpx2.post(self.url + path, content=body, headers=headers)
+
+    def get(self, path: str, **headers: str) -> httpx2.Response:
+        return httpx2.get(self.url + path, headers=headers)
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
+    data: Path = tmp_path_factory.mktemp("hub")
+    settings = Settings(data_dir=data, request_max_bytes=REQUEST_MAX_BYTES, predict_deadline_s=30.0, anonymous="read")
+    catalog = Catalog(settings.database)
+    catalog.migrate()
+    blobs = open_store(settings.storage)
+    engine = RecordingEngine()
+    house = furnish(settings, catalog, blobs, Snapshots(blobs, data / "snapshots"), engine)
+    first = house.access.create_first()
+    assert first is not None
+    config = uvicorn.Config(create_app(house), port=0, log_level="warning")
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        while not server.started:
+            assert thread.is_alive()
+            thread.join(0.01)
+        port = server.servers[0].sockets[0].getsockname()[1]
+        yield Hub(f"http://127.0.0.1:{port}", house, engine, first.secret)
+    finally:
+        server.should_exit = True
+        thread.join(30)
+        catalog.close()
+
+
+def half_plus_two(inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {"y": (inputs["x"] / 2 + 2).astype(np.float32)}
+
+
+X_TO_Y = signature({"x": ("float32", (None, 1))}, {"y": ("float32", (None, 1))}, "serving_default")
+
+
+@pytest.fixture(scope="module")
+def half(hub: Hub) -> Version:
+    return hub.add("acme/half", [X_TO_Y], half_plus_two, alias="stable")
+
+
+def problem(response: httpx2.Response, status: int, code: str) -> dict[str, Any]:
+    body = response.json()
+    assert (response.status_code, body["code"]) == (status, code), body
+    assert response.headers["content-type"] == "application/problem+json"
+    assert body["detail"] in body["error"]
+    return body
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["acme/half", "acme/half/versions/1", "acme/half/labels/stable", "acme/half@1", "acme/half:stable", "acme/half~1"],
+)
+def test_every_way_to_name_a_version_answers_by_tensorflow_serving(hub: Hub, half: Version, name: str) -> None:
+    answer = hub.post(f"/v1/models/{name}:predict", HALF_PLUS_TWO)
+    assert answer.json() == {"predictions": [[2.5], [3.0]]}
+    assert answer.headers["content-type"] == "application/json"
+
+
+def test_a_digest_names_a_version(hub: Hub, half: Version) -> None:
+    answer = hub.post(f"/v1/models/acme/half@{half.digest}:predict", HALF_PLUS_TWO)
+    assert answer.json() == {"predictions": [[2.5], [3.0]]}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "acme/half",
+        "acme%2Fhalf",
+        "acme/half/versions/1",
+        "acme%2Fhalf/versions/stable",
+        "acme/half~1",
+        "acme%2Fhalf%3Astable",
+    ],
+)
+def test_every_way_to_name_a_version_answers_by_open_inference(hub: Hub, half: Version, name: str) -> None:
+    x = {"name": "x", "datatype": "FP32", "shape": [2, 1], "data": [1, 2]}
+    answer = hub.post(f"/v2/models/{name}/infer", json.dumps({"id": "7", "inputs": [x]}).encode())
+    assert answer.json() == {
+        "model_name": "acme/half",
+        "model_version": "1",
+        "id": "7",
+        "outputs": [{"name": "y", "datatype": "FP32", "shape": [2, 1], "data": [2.5, 3.0]}],
+    }
+
+
+def test_open_inference_answers_binary_with_binary(hub: Hub, half: Version) -> None:
+    x = {"name": "x", "datatype": "FP32", "shape": [2, 1], "parameters": {"binary_data_size": 8}}
+    head = json.dumps({"inputs": [x], "parameters": {"binary_data_output": True}}).encode()
+    body = head + np.array([1, 2], "<f4").tobytes()
+    answer = hub.post("/v2/models/acme/half/infer", body, **{"Inference-Header-Content-Length": str(len(head))})
+    assert answer.headers["content-type"] == "application/octet-stream"
+    end = int(answer.headers["inference-header-content-length"])
+    assert np.frombuffer(answer.content[end:], "<f4").tolist() == [2.5, 3.0]
+    assert json.loads(answer.content[:end])["outputs"][0]["parameters"] == {"binary_data_size": 8}
+
+
+def test_a_body_above_the_thread_limit_answers_the_same(hub: Hub, half: Version) -> None:
+    rows = [[at / 7] for at in range(20_000)]
+    answer = hub.post("/v1/models/acme/half:predict", json.dumps({"instances": rows}).encode())
+    np.testing.assert_allclose(answer.json()["predictions"], np.array(rows) / 2 + 2, rtol=1e-6)
+
+
+def test_a_compressed_body_is_read_and_a_bomb_is_not(hub: Hub, half: Version) -> None:
+    url = "/v1/models/acme/half:predict"
+    packed = gzip.compress(HALF_PLUS_TWO)
+    assert hub.post(url, packed, **{"Content-Encoding": "gzip"}).json() == {"predictions": [[2.5], [3.0]]}
+    bomb = gzip.compress(bytes(REQUEST_MAX_BYTES + 1))
+    problem(hub.post(url, bomb, **{"Content-Encoding": "gzip"}), 413, "too-large")
+    for broken in (packed[:-5], b"not gzip", packed + b"more"):
+        problem(hub.post(url, broken, **{"Content-Encoding": "gzip"}), 422, "invalid-request")
+    problem(hub.post(url, packed, **{"Content-Encoding": "br"}), 422, "invalid-request")
+
+
+def test_a_body_that_is_too_long_is_refused_announced_or_not(hub: Hub, half: Version) -> None:
+    url = f"{hub.url}/v1/models/acme/half:predict"
+    announced = httpx2.post(url, content=bytes(REQUEST_MAX_BYTES + 1))
+    streamed = httpx2.post(url, content=iter([bytes(REQUEST_MAX_BYTES), b"1"]))
+    for answer in (announced, streamed):
+        assert (answer.status_code, answer.json()["code"]) == (413, "too-large")
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "code", "says"),
+    [
+        ("/v1/models/acme/half:predict", b"{", "invalid-request", "not JSON"),
+        ("/v1/models/acme/half:predict", b'{"instances": [["1"]]}', "invalid-tensor", "'x' has a string"),
+        ("/v1/models/acme/half:predict", b'{"inputs": {"z": 1}}', "invalid-tensor", "'z'"),
+        ("/v1/models/acme/half:classify", b'{"examples": [{}]}', "invalid-request", "not serialized examples"),
+        ("/v2/models/acme/half/infer", b"\xff", "invalid-request", "not JSON"),
+        ("/v2/models/acme/half/infer", b"{}", "invalid-tensor", "'x' is missing"),
+    ],
+)
+def test_a_wrong_input_is_named(hub: Hub, half: Version, path: str, body: bytes, code: str, says: str) -> None:
+    assert says in problem(hub.post(path, body), 422, code)["detail"]
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "code"),
+    [
+        ("/v1/models/acme/nothing:predict", 404, "model-not-found"),
+        ("/v1/models/acme/half/versions/9:predict", 404, "version-not-found"),
+        ("/v1/models/acme/half/labels/nope:predict", 404, "version-not-found"),
+        ("/v1/models/acme/half/versions/x:predict", 422, "invalid-name"),
+        ("/v1/models/acme/half/labels/9:predict", 422, "invalid-name"),
+        ("/v1/models/ACME/half:predict", 422, "invalid-name"),
+        ("/v2/models/acme/half/versions/9/infer", 404, "version-not-found"),
+        ("/v2/models/acme/half@1/versions/1/infer", 422, "invalid-name"),
+        ("/v2/models/acme%2Fnothing/infer", 404, "model-not-found"),
+    ],
+)
+def test_a_name_that_means_nothing_is_a_problem(hub: Hub, half: Version, path: str, status: int, code: str) -> None:
+    problem(hub.post(path, HALF_PLUS_TWO), status, code)
+
+
+def test_a_signature_that_is_not_there_lists_those_that_are(hub: Hub, half: Version) -> None:
+    body = b'{"signature_name": "nope", "instances": [[1]]}'
+    found = problem(hub.post("/v1/models/acme/half:predict", body), 404, "signature-not-found")
+    assert found["facts"] == {"signatures": ["serving_default"]}
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "code", "retry"),
+    [
+        (ModelFailed("The model failed."), 422, "model-failed", None),
+        (Overloaded("Too many wait."), 429, "overloaded", "1"),
+        (WorkerLost("The worker died."), 503, "worker-lost", "2"),
+    ],
+)
+def test_what_the_engine_raises_reaches_the_caller(
+    hub: Hub, error: HubError, status: int, code: str, retry: str | None
+) -> None:
+    hub.add(f"acme/{code}", [X_TO_Y], raising(error))
+    answer = hub.post(f"/v1/models/acme/{code}:predict", HALF_PLUS_TWO)
+    problem(answer, status, code)
+    assert answer.headers.get("retry-after") == retry
+
+
+def test_a_deadline_can_be_shortened_never_extended(hub: Hub, half: Version) -> None:
+    url = "/v1/models/acme/half:predict"
+    for asked in ("1500", "1e9"):
+        assert hub.post(url, HALF_PLUS_TWO, **{"Hub-Deadline-Ms": asked}).status_code == 200
+    assert hub.engine.deadlines_s[-2:] == [1.5, 30.0]
+    for wrong in ("0", "-1", "soon", "nan"):
+        problem(hub.post(url, HALF_PLUS_TWO, **{"Hub-Deadline-Ms": wrong}), 422, "invalid-request")
+
+
+def test_a_private_model_is_absent_for_those_without_a_token(hub: Hub) -> None:
+    hub.add("acme/secret", [X_TO_Y], half_plus_two, is_private=True)
+    for path in ("/v1/models/acme/{}:predict", "/v1/models/acme/{}/versions/9:predict", "/v2/models/acme/{}/infer"):
+        hidden = problem(hub.post(path.format("secret"), HALF_PLUS_TWO), 404, "model-not-found")
+        absent = problem(hub.post(path.format("absent"), HALF_PLUS_TWO), 404, "model-not-found")
+        for each in (hidden, absent):
+            del each["request_id"]
+        assert json.dumps(hidden).replace("secret", "absent") == json.dumps(absent)
+    assert hub.get("/v1/models/acme/secret").status_code == 404
+    token = {"Authorization": f"Bearer {hub.secret}"}
+    answer = hub.post("/v1/models/acme/secret:predict", HALF_PLUS_TWO, **token)
+    assert answer.json() == {"predictions": [[2.5], [3.0]]}
+    problem(hub.post("/v1/models/acme/secret:predict", HALF_PLUS_TWO), 404, "model-not-found")
+
+
+def test_a_wrong_token_is_refused_and_a_reader_s_is_enough(hub: Hub, half: Version) -> None:
+    url = "/v1/models/acme/half:predict"
+    wrong = hub.post(url, HALF_PLUS_TWO, Authorization="Bearer nope")
+    problem(wrong, 401, "unauthorized")
+    assert wrong.headers["www-authenticate"] == "Bearer"
+    admin = hub.house.access.authenticate(f"Bearer {hub.secret}")
+    reader = hub.house.access.create(admin, CreateToken(name="r", scope=Scope.READ))
+    assert hub.post(url, HALF_PLUS_TWO, Authorization=f"Bearer {reader.secret}").status_code == 200
+
+
+def test_only_a_ready_version_answers_and_a_yanked_one_by_number(hub: Hub) -> None:
+    for state in (State.VALIDATING, State.REJECTED, State.YANKED):
+        hub.add("acme/states", [X_TO_Y], half_plus_two, state=state)
+    problem(hub.post("/v1/models/acme/states:predict", HALF_PLUS_TWO), 404, "version-not-found")
+    for number in (1, 2):
+        path = f"/v1/models/acme/states/versions/{number}:predict"
+        problem(hub.post(path, HALF_PLUS_TWO), 409, "version-not-ready")
+    assert hub.post("/v1/models/acme/states/versions/3:predict", HALF_PLUS_TWO).status_code == 200
+    listed = hub.get("/v1/models/acme/states").json()["model_version_status"]
+    assert [(each["version"], each["state"]) for each in listed] == [("3", "END"), ("2", "END"), ("1", "LOADING")]
+
+
+def test_a_head_answers_on_its_trunk_s_input(hub: Hub) -> None:
+    trunk = hub.add("acme/trunk", [X_TO_Y], half_plus_two)
+    edge = Edge(kind=EdgeKind.HEAD_OF, model="acme/trunk", number=1, digest=trunk.digest)
+    head = signature({"features": ("float32", (None, 1))}, {"label": ("string", (None,))}, "serving_default")
+    labels = lambda inputs: {"label": np.array([b"big" if x > 1 else b"small" for x in inputs["x"][:, 0]], object)}  # noqa: E731
+    version = hub.add("acme/head", [head], labels, edge=edge)
+    answer = hub.post("/v1/models/acme/head:predict", HALF_PLUS_TWO)
+    assert answer.json() == {"predictions": ["small", "big"]}
+    described = hub.get(f"/v2/models/acme/head/versions/{version.number}").json()
+    assert described["inputs"] == [{"name": "x", "datatype": "FP32", "shape": [-1, 1]}]
+    assert described["outputs"] == [{"name": "label", "datatype": "BYTES", "shape": [-1]}]
+
+
+def test_examples_are_classified_and_regressed(hub: Hub) -> None:
+    takes = {"inputs": ("string", (None,))}
+    classify = signature(takes, {"scores": ("float32", (None, 2))}, "classify")
+    hub.add(
+        "acme/classes",
+        [classify],
+        lambda inputs: {"scores": np.tile(np.float32([0.25, 0.75]), (len(inputs["inputs"]), 1))},
+    )
+    body = b'{"examples": [{"x": 1.0}, {"x": 2.0}]}'
+    answer = hub.post("/v1/models/acme/classes:classify", body)
+    assert answer.json() == {"results": [[["", 0.25], ["", 0.75]]] * 2}
+    regress = signature(takes, {"outputs": ("float32", (None, 1))}, "regress")
+    hub.add(
+        "acme/values",
+        [regress],
+        lambda inputs: {"outputs": np.array([[len(row)] for row in inputs["inputs"]], np.float32)},
+    )
+    assert hub.post("/v1/models/acme/values:regress", body).json() == {"results": [17.0, 17.0]}
+
+
+def test_a_newer_version_answers_within_a_second_or_so(hub: Hub) -> None:
+    hub.add("acme/moves", [X_TO_Y], half_plus_two)
+    url = "/v1/models/acme/moves:predict"
+    assert hub.post(url, HALF_PLUS_TWO).json() == {"predictions": [[2.5], [3.0]]}
+    hub.add("acme/moves", [X_TO_Y], lambda inputs: {"y": inputs["x"]})
+    for _ in range(300):
+        answer = hub.post(url, HALF_PLUS_TWO).json()
+        if answer == {"predictions": [[1.0], [2.0]]}:
+            return
+        threading.Event().wait(0.05)
+    pytest.fail(f"still {answer}")
+
+
+def test_metadata_and_status_describe_a_version(hub: Hub, half: Version) -> None:
+    described = hub.get("/v1/models/acme/half/metadata").json()
+    assert described["model_spec"] == {"name": "acme/half", "signature_name": "", "version": "1"}
+    assert "serving_default" in described["metadata"]["signature_def"]["signature_def"]
+    (status,) = hub.get("/v1/models/acme/half/versions/1").json()["model_version_status"]
+    assert status == {"version": "1", "state": "AVAILABLE", "status": {"error_code": "OK", "error_message": ""}}
+    assert hub.get("/v1/models/acme/half/labels/stable").json()["model_version_status"] == [status]
+
+
+def test_open_inference_describes_the_hub_and_its_models(hub: Hub, half: Version) -> None:
+    assert hub.get("/v2").json()["extensions"] == ["binary_tensor_data"]
+    assert hub.get("/v2/health/live").json() == {"live": True}
+    assert hub.get("/v2/health/ready").json() == {"ready": True}
+    assert hub.get("/v2/models/acme%2Fhalf/ready").json() == {"name": "acme/half", "ready": True}
+    described = hub.get("/v2/models/acme%2Fhalf").json()
+    assert (described["name"], described["versions"]) == ("acme/half", ["1"])
+    assert described["platform"] == "tensorflow_savedmodel"
+    problem(hub.get("/v2/models/acme/nothing/ready"), 404, "model-not-found")
+
+
+def test_a_wrong_method_or_path_is_a_problem(hub: Hub, half: Version) -> None:
+    assert hub.get("/v2/models/acme/half/infer").json()["code"] == "method-not-allowed"
+    assert hub.post("/v2/models/acme/half/explain", b"{}").json()["code"] == "not-found"
+
+
+def test_predictions_are_counted_by_protocol_and_outcome(hub: Hub, half: Version) -> None:
+    hub.post("/v1/models/acme/half:predict", HALF_PLUS_TWO)
+    text = hub.get("/metrics").text
+    assert 'hub_predictions_answered_total{outcome="answered",protocol="tfserving"}' in text
