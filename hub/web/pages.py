@@ -1,0 +1,232 @@
+"""The pages, one function each: ask the services, fill a template. Mounted last, after every machine-readable path.
+
+Laws: a page shows what the REST API would tell the same reader, no more; all state of a page is in its URL; a private
+model is answered like an absent one; nothing that goes wrong here leaves the reader without a page.
+"""
+
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+import structlog
+from starlette.concurrency import run_in_threadpool
+from starlette.convertors import Convertor, register_url_convertor
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from hub.domain.access import Principal
+from hub.domain.errors import HubError, InvalidName, ModelNotFound, NotFound, Unauthorized, VersionNotFound
+from hub.domain.lineage import EdgeKind
+from hub.domain.manifest import Kind
+from hub.domain.names import RESERVED_OWNERS, ModelName
+from hub.domain.versions import Model
+from hub.protocol.frames import Tensor
+from hub.protocol.golden import read_golden
+from hub.protocol.schemas import VersionDetail
+from hub.services.house import House
+from hub.web.examples import needs_samples
+from hub.web.session import ask_to_sign_in, principal_of, show_sign_in, sign_in, sign_out
+from hub.web.shell import SECURED, base_url, problem_page, render, static_files
+from hub.web.snippets import default_signature, snippets
+
+PAGE_ROWS = 50
+_OWN_WORDS = frozenset({"login", "logout", "workers", "settings", "static"})
+_MAX_SEARCH_CHARS = 100
+_NUMBER = re.compile(r"[1-9][0-9]{0,8}")
+_log = structlog.get_logger(__name__)
+
+
+class _DashboardWord(Convertor[str]):
+    """A first path segment that does not belong to an API, so that an API's 404 stays the API's."""
+
+    regex = rf"(?!(?:{'|'.join(sorted(RESERVED_OWNERS - _OWN_WORDS))})(?:/|$))[^/]+"
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
+register_url_convertor("dashboard_word", _DashboardWord())
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One look at one page: what was asked, of which hub, and by whom."""
+
+    request: Request
+    house: House
+    principal: Principal
+
+    @property
+    def model_name(self) -> str:
+        """``owner/name`` from the path.
+
+        Raises:
+            ModelNotFound: It cannot be the name of a model.
+        """
+        text = f"{self.request.path_params['owner']}/{self.request.path_params['name']}"
+        try:
+            return str(ModelName.parse(text))
+        except InvalidName as error:
+            raise ModelNotFound(f"There is no model {text[:120]}.", remedy=error.remedy) from error
+
+    def number(self, field: str) -> int | None:
+        """A version number from the query; None where there is none or it is no number."""
+        text = self.request.query_params.get(field, "")
+        return int(text) if _NUMBER.fullmatch(text) else None
+
+
+Page = Callable[[Visit], Response]
+Answer = Callable[[Request], Awaitable[Response]]
+
+
+def routes(house: House) -> list[BaseRoute]:
+    """Every path of the dashboard. They answer whatever nobody before them did, so they come last."""
+    model = "/{owner:dashboard_word}/{name}"
+
+    async def post_sign_in(request: Request) -> Response:
+        return await sign_in(request, house)
+
+    return [
+        static_files(),
+        _page(house, "/", _models),
+        _page(house, "/workers", _workers),
+        _route("/login", show_sign_in, method="GET"),
+        _route("/login", post_sign_in, method="POST"),
+        _route("/logout", sign_out, method="POST"),
+        _page(house, model, _model),
+        _page(house, f"{model}/versions", _versions),
+        _page(house, f"{model}/versions/{{number}}", _version),
+        _page(house, "/{first:dashboard_word}", _nothing),
+        _page(house, "/{first:dashboard_word}/{rest:path}", _nothing),
+    ]
+
+
+def _page(house: House, path: str, page: Page) -> Route:
+    """A page that is read: services are plain functions, so it runs in the thread pool."""
+
+    def look(request: Request) -> Response:
+        principal = principal_of(house, request)
+        request.state.principal = principal
+        return page(Visit(request, house, principal))
+
+    async def answer(request: Request) -> Response:
+        return await run_in_threadpool(look, request)
+
+    return _route(path, answer, method="GET")
+
+
+def _route(path: str, answer: Answer, *, method: str) -> Route:
+    async def endpoint(request: Request) -> Response:
+        try:
+            return await answer(request)
+        except Unauthorized:
+            return ask_to_sign_in(request)
+        except HubError as error:
+            return problem_page(request, error, _request_id(request))
+        except Exception:  # noqa: BLE001 - whatever it is, the reader gets a page and the log gets the rest
+            request_id = _request_id(request)
+            _log.exception("page.failed", path=request.url.path, request_id=request_id)
+            error = HubError(
+                "The hub could not make this page.", remedy="Its log says why, under the request id below."
+            )
+            return problem_page(request, error, request_id)
+
+    return Route(path, endpoint, methods=[method], middleware=SECURED)
+
+
+def _request_id(request: Request) -> str:
+    return str(getattr(request.state, "request_id", None) or uuid4().hex)
+
+
+def _models(visit: Visit) -> Response:
+    query = visit.request.query_params
+    search = "".join(char for char in query.get("q", "").strip() if char.isprintable())[:_MAX_SEARCH_CHARS]
+    kind = next((kind for kind in Kind if kind == query.get("kind")), None)
+    found = visit.house.browse.models(
+        visit.principal, kind=kind, search=search or None, after=_model_name(query.get("after", "")), limit=PAGE_ROWS
+    )
+    return render(visit.request, "models.html", page=found, search=search, kind=kind)
+
+
+def _model_name(text: str) -> str | None:
+    try:
+        return str(ModelName.parse(text))
+    except InvalidName:
+        return None
+
+
+def _model(visit: Visit) -> Response:
+    browse, name = visit.house.browse, visit.model_name
+    model = browse.model(visit.principal, name)
+    newest = browse.versions(visit.principal, name, limit=1).items
+    number = model.latest or (newest[0].number if newest else None)
+    facts = _version_facts(visit, name, number) if number else {"detail": None}
+    facts["newest"] = newest[0] if newest else None
+    return render(visit.request, "model.html", model=model, push_command=_push_command(model, facts["detail"]), **facts)
+
+
+def _push_command(model: Model, detail: VersionDetail | None) -> str:
+    """How one more version is pushed: a head says again which trunk it stands on."""
+    edges = detail.lineage if detail else ()
+    trunk = next((f" --head-of {edge.model}@{edge.number}" for edge in edges if edge.kind is EdgeKind.HEAD_OF), "")
+    return f"hub push ./your_saved_model {model.name}{trunk}"
+
+
+def _versions(visit: Visit) -> Response:
+    browse, name = visit.house.browse, visit.model_name
+    model = browse.model(visit.principal, name)
+    page = browse.versions(visit.principal, name, before=visit.number("before"), limit=PAGE_ROWS)
+    return render(visit.request, "versions.html", model=model, page=page)
+
+
+def _version(visit: Visit) -> Response:
+    name, text = visit.model_name, visit.request.path_params["number"]
+    model = visit.house.browse.model(visit.principal, name)
+    if not _NUMBER.fullmatch(text):
+        raise VersionNotFound(
+            f"{text[:40]!r} is not a version number.", remedy=f"See /{name}/versions for those there are."
+        )
+    return render(visit.request, "version.html", model=model, **_version_facts(visit, name, int(text)))
+
+
+def _version_facts(visit: Visit, name: str, number: int) -> dict[str, Any]:
+    """What every page that shows one version shows of it."""
+    detail = visit.house.browse.version(visit.principal, name, number)
+    return {
+        "detail": detail,
+        "lineage": visit.house.browse.lineage(visit.principal, name, number),
+        "snippets": snippets(
+            detail, base_url(visit.request), _samples(visit, detail), needs_token=not visit.principal.is_anonymous
+        ),
+    }
+
+
+def _samples(visit: Visit, detail: VersionDetail) -> dict[str, Tensor]:
+    """Inputs that the default signature took when it was probed, where made-up ones would not do."""
+    signature = default_signature(detail.signatures)
+    if signature is None or not needs_samples(signature):
+        return {}
+    version = detail.version
+    try:
+        golden = read_golden(visit.house.pulls.golden(visit.principal, version.model, version.number))
+    except HubError:
+        return {}  # there are none, or the store is away: examples are made up then, and the page is still a page
+    sample = golden.get(signature.name)
+    return {tensor.name: tensor for tensor in sample.inputs} if sample else {}
+
+
+def _workers(visit: Visit) -> Response:
+    return render(visit.request, "workers.html", workers=visit.house.browse.workers(visit.principal).items)
+
+
+def _nothing(visit: Visit) -> Response:
+    path = visit.request.url.path
+    if path.endswith("/") and path.strip("/"):
+        return RedirectResponse("/" + path.strip("/"), status_code=308)
+    raise NotFound(f"There is no page {path[:120]}.", remedy="Look for the model in the list of models.")

@@ -1,0 +1,238 @@
+"""The dashboard as people meet it: real Chromium, by mouse and by keyboard, in the dark, narrow, without scripts."""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect
+
+PATHS = [
+    "/",
+    "/?q=nothing-like-it",
+    "/acme/shapes",
+    "/acme/shapes/versions",
+    "/acme/shapes/versions/1",
+    "/acme/shapes/versions/3",
+    "/acme/colour-head",
+    "/acme/words",
+    "/acme/waiting",
+    "/workers",
+    "/login",
+]
+VIOLATIONS = "addEventListener('securitypolicyviolation', event => console.error('CSP ' + event.violatedDirective))"
+
+
+@pytest.fixture
+def complaints() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def context(chromium: Browser, complaints: list[str]) -> Iterator[BrowserContext]:
+    """A fresh reader; whatever the browser complains about fails the test."""
+    context = chromium.new_context()
+    watch(context, complaints)
+    yield context
+    context.close()
+    assert complaints == []
+
+
+def watch(context: BrowserContext, complaints: list[str]) -> None:
+    def note(message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            complaints.append(f"{message.type}: {message.text}")
+
+    context.add_init_script(VIOLATIONS)
+    context.on("console", note)
+    context.on("weberror", lambda error: complaints.append(str(error.error)))
+
+
+def width_missing(page: Page) -> int:
+    return int(page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth"))
+
+
+def background(page: Page) -> str:
+    return str(page.evaluate("getComputedStyle(document.documentElement).backgroundColor"))
+
+
+def test_a_newcomer_is_told_the_command_that_fills_the_hub(context: BrowserContext, empty_hub: Any) -> None:
+    page = context.new_page()
+    page.goto(empty_hub.url)
+    expect(page.get_by_role("heading", name="Models")).to_be_visible()
+    expect(page.get_by_label("Push a first model")).to_have_text(
+        f"export HUB_URL={empty_hub.url}\nhub push ./your_saved_model you/your-trunk"
+    )
+
+
+def test_from_the_list_to_a_model_its_versions_and_why_one_was_rejected(context: BrowserContext, hub: Any) -> None:
+    page = context.new_page()
+    page.goto(hub.url)
+    page.get_by_role("link", name="acme/shapes").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("acme/shapes")
+    expect(page.get_by_role("heading", name="Shapes trunk")).to_be_visible()
+    expect(page.locator(".verdict.yes")).to_have_count(4)
+    page.get_by_role("link", name="Versions").click()
+    expect(page.get_by_role("row")).to_have_count(4)
+    expect(page.get_by_role("row", name="@1")).to_contain_text("Trained on the wrong split.")
+    page.get_by_role("link", name="@3").click()
+    expect(page.get_by_text("Rejected.")).to_be_visible()
+    expect(page.get_by_text("The op FancyOp has no kernel")).to_be_visible()
+    expect(page.get_by_text("Export the model without it")).to_be_visible()
+    expect(page.get_by_role("heading", name="Use this")).to_have_count(0)
+
+
+def test_code_is_copied_as_it_stands(context: BrowserContext, hub: Any) -> None:
+    context.grant_permissions(["clipboard-read", "clipboard-write"], origin=hub.url)
+    page = context.new_page()
+    page.goto(f"{hub.url}/acme/shapes")
+    for tab, start in {
+        "Pull": "export HUB_URL=",
+        "Fine-tune": "# Once",
+        "Predict": "import hub",
+        "curl": "python3 -c",
+    }.items():
+        page.locator(".snippets > label", has_text=tab).click()
+        panel = page.locator(".panel:visible")
+        expect(panel).to_have_count(1)
+        panel.get_by_role("button", name="Copy").click()
+        expect(panel.get_by_role("button", name="Copied")).to_be_visible()
+        copied = str(page.evaluate("navigator.clipboard.readText()"))
+        assert copied.startswith(start)
+        assert copied == panel.locator("pre").text_content()
+
+
+def test_where_the_clipboard_is_closed_the_code_is_selected(context: BrowserContext, hub: Any) -> None:
+    page = context.new_page()
+    page.add_init_script("Object.defineProperty(navigator, 'clipboard', { value: undefined })")  # as on plain http
+    page.goto(f"{hub.url}/acme/shapes")
+    page.locator(".panel:visible").get_by_role("button", name="Copy").click()
+    expect(page.get_by_role("button", name="Selected")).to_be_visible()
+    assert str(page.evaluate("getSelection().toString()")) == page.locator(".panel:visible pre").text_content()
+
+
+def test_a_card_cannot_touch_the_page_around_it(context: BrowserContext, hub: Any) -> None:
+    page = context.new_page()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(f"{hub.url}/acme/shapes", wait_until="networkidle")
+    expect(page).to_have_title("acme/shapes · Trunk Hub")
+    expect(page.locator(".card script, .card img, .card [onerror], .card [style]")).to_have_count(0)
+    assert [url for url in asked if not url.startswith(hub.url)] == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_every_page_fits_its_window_and_nothing_is_complained_about(
+    chromium: Browser, hub: Any, complaints: list[str], scheme: Any, width: int
+) -> None:
+    context = chromium.new_context(color_scheme=scheme, viewport={"width": width, "height": 800})
+    watch(context, complaints)
+    page = context.new_page()
+    for path in PATHS:
+        page.goto(hub.url + path)
+        assert width_missing(page) <= 0, path
+        assert background(page) == {"light": "rgb(255, 255, 255)", "dark": "rgb(16, 19, 23)"}[scheme], path
+    context.close()
+    assert complaints == []
+
+
+def test_the_theme_is_chosen_with_a_button_and_kept(context: BrowserContext, hub: Any) -> None:
+    page = context.new_page()
+    page.emulate_media(color_scheme="light")
+    page.goto(hub.url)
+    switch = page.get_by_role("button", name="Theme: System")
+    switch.click()
+    page.get_by_role("button", name="Theme: Light").click()
+    expect(page.get_by_role("button", name="Theme: Dark")).to_be_visible()
+    assert background(page) == "rgb(16, 19, 23)"
+    page.goto(f"{hub.url}/workers")
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+    assert background(page) == "rgb(16, 19, 23)"
+
+
+def test_the_keyboard_is_enough(context: BrowserContext, hub: Any) -> None:
+    page = context.new_page()
+    page.goto(f"{hub.url}/acme/shapes")
+    page.keyboard.press("Tab")
+    skip = page.get_by_role("link", name="Skip to content")
+    expect(skip).to_be_focused()
+    expect(skip).to_be_in_viewport()
+    page.keyboard.press("/")
+    search = page.get_by_role("searchbox", name="Search models")
+    expect(search).to_be_focused()
+    page.keyboard.type("colour/")
+    page.keyboard.press("Backspace")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile(r"/\?q=colour$"))
+    expect(page.get_by_role("link", name="acme/colour-head")).to_be_visible()
+    page.goto(f"{hub.url}/acme/shapes")
+    page.locator("#tab-pull").focus()
+    page.keyboard.press("ArrowRight")
+    expect(page.get_by_role("group", name="Fine-tune")).to_contain_text("hub.trunk")
+
+
+def test_what_has_the_focus_can_be_seen(context: BrowserContext, hub: Any) -> None:
+    page = context.new_page()
+    page.goto(f"{hub.url}/acme/shapes")
+    stops = 0
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        outline = page.evaluate(
+            """() => { const at = document.activeElement; if (at === document.body) return null;
+            const shown = at.type === "radio" ? at.nextElementSibling : at;
+            return getComputedStyle(shown).outlineStyle + " " + shown.outerHTML.slice(0, 80) }"""
+        )
+        if outline is None:
+            break
+        assert not str(outline).startswith("none"), outline
+        stops += 1
+    assert stops > 10
+
+
+def test_a_reader_signs_in_sees_private_models_and_signs_out(context: BrowserContext, hub: Any) -> None:
+    page = context.new_page()
+    page.goto(f"{hub.url}/acme/shapes")
+    expect(page.get_by_text("1 private version")).to_be_visible()
+    page.get_by_role("link", name="Sign in").click()
+    page.get_by_label("Token", exact=True).fill(hub.token)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page).to_have_url(f"{hub.url}/acme/shapes")
+    page.get_by_role("link", name="lab/secret-head@1").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("lab/secret-head")
+    assert "hub_token" not in str(page.evaluate("document.cookie"))
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_role("link", name="Sign in")).to_be_visible()
+    expect(page.get_by_text("secret-head")).to_have_count(0)
+
+
+def test_everything_but_the_conveniences_works_without_scripts(chromium: Browser, hub: Any) -> None:
+    context = chromium.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(f"{hub.url}/login?next=/acme/shapes")
+    page.get_by_label("Token", exact=True).fill("wrong")
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("alert")).to_contain_text("does not know this token")
+    page.get_by_label("Token", exact=True).fill(hub.token)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page).to_have_url(f"{hub.url}/acme/shapes")
+    expect(page.get_by_role("button", name="Copy")).to_have_count(0)
+    page.locator(".snippets > label", has_text="curl").click()
+    expect(page.locator(".panel:visible pre")).to_contain_text("curl -s")
+    page.get_by_role("searchbox").fill("words")
+    page.get_by_role("searchbox").press("Enter")
+    expect(page.get_by_role("link", name="acme/words")).to_be_visible()
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_role("link", name="Sign in")).to_be_visible()
+    context.close()
+
+
+def test_a_page_names_its_twin_for_machines(context: BrowserContext, hub: Any) -> None:
+    page = context.new_page()
+    for path in ("/", "/acme/shapes", "/acme/shapes/versions", "/acme/shapes/versions/2", "/workers"):
+        page.goto(hub.url + path)
+        twin = page.locator("link[rel=alternate][type='application/json']").get_attribute("href")
+        answer = context.request.get(f"{hub.url}{twin}")
+        assert answer.ok, twin
+        json.loads(answer.body())

@@ -1,0 +1,208 @@
+"""What the dashboard answers, seen without a browser: status, headers, and what is not shown."""
+
+import re
+from collections.abc import Iterator
+from html import unescape
+from urllib.parse import urljoin, urlsplit
+
+import httpx2
+import pytest
+
+PAGES = {
+    "/": 200,
+    "/?q=shapes&kind=trunk": 200,
+    "/?q=%00%F0%9F%8C%B3%25_&kind=nonsense&after=../x": 200,
+    "/workers": 200,
+    "/login": 200,
+    "/acme/shapes": 200,
+    "/acme/shapes/versions": 200,
+    "/acme/shapes/versions?before=nonsense": 200,
+    "/acme/shapes/versions?before=99999999999999999999": 200,
+    "/acme/shapes/versions/1": 200,
+    "/acme/shapes/versions/2": 200,
+    "/acme/shapes/versions/3": 200,
+    "/acme/words": 200,
+    "/acme/waiting": 200,
+    "/acme/colour-head": 200,
+    "/acme/shapes/versions/9": 404,
+    "/acme/shapes/versions/99999999999999999999": 404,
+    "/acme/shapes/versions/x": 404,
+    "/acme/absent": 404,
+    "/Acme/Shapes": 404,
+    "/acme/%22%3E%3Cscript%3Ealert(1)%3C/script%3E": 404,
+    "/nowhere": 404,
+    "/workers/gpu": 404,
+    "/static/0/hub.css": 404,
+}
+
+
+@pytest.fixture
+def visitor(hub) -> Iterator[httpx2.Client]:
+    with httpx2.Client(base_url=hub.url) as client:
+        yield client
+
+
+def sign_in(client: httpx2.Client, token: str, target: str = "/") -> httpx2.Response:
+    return client.post("/login", data={"token": token, "next": target}, headers={"Sec-Fetch-Site": "same-origin"})
+
+
+@pytest.mark.parametrize(("path", "status"), PAGES.items())
+def test_every_page_is_whole_and_guarded(visitor: httpx2.Client, path: str, status: int) -> None:
+    answer = visitor.get(path)
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert "script-src 'self'" in answer.headers["content-security-policy"]
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["referrer-policy"] == "same-origin"
+    assert answer.text.count("<h1") == 1
+    assert answer.text.rstrip().endswith("</html>")
+    assert not re.search(r"<(?:script|style)>|\sstyle=|\son\w+=[\"']|=[\"']?javascript:", answer.text)
+
+
+def test_all_links_of_all_pages_lead_somewhere(visitor: httpx2.Client) -> None:
+    seen, waiting = set(), ["/"]
+    while waiting:
+        path = waiting.pop()
+        if path in seen:
+            continue
+        seen.add(path)
+        answer = visitor.get(path)
+        assert answer.status_code == 200, path
+        if answer.headers["content-type"].startswith("text/html"):
+            links = re.findall(r'(?:href|src)="([^"]*)"', answer.text)
+            targets = [urlsplit(urljoin(path, unescape(link))) for link in links]
+            waiting += [f"{one.path}?{one.query}".rstrip("?") for one in targets if not one.netloc and not one.scheme]
+    assert {"/acme/shapes", "/acme/shapes/versions/3", "/workers", "/api/v1/openapi.json"} <= seen
+
+
+def test_an_apis_404_stays_a_problem(visitor: httpx2.Client) -> None:
+    for path in ("/api/v1/nothing", "/api/nothing", "/v1/nothing/at/all", "/v2/nothing", "/hf/x"):
+        assert visitor.get(path).headers["content-type"] == "application/problem+json", path
+
+
+def test_a_page_that_is_missing_names_what_is_missing_and_the_request(visitor: httpx2.Client) -> None:
+    answer = visitor.get("/acme/absent", headers={"X-Request-Id": "asked-for-this"})
+    assert "acme/absent" in answer.text
+    assert "asked-for-this" in answer.text
+
+
+def test_a_private_model_looks_like_an_absent_one(hub, visitor: httpx2.Client) -> None:
+    private, absent = visitor.get("/lab/secret-head"), visitor.get("/lab/absent-head")
+    same = [re.sub(r"secret-head|absent-head|[0-9a-f]{32}", "X", answer.text) for answer in (private, absent)]
+    assert private.status_code == absent.status_code == 404
+    assert same[0] == same[1]
+    assert "secret-head" not in visitor.get("/").text
+    lineage = visitor.get("/acme/shapes").text
+    assert "secret-head" not in lineage
+    assert "1 private version" in lineage
+
+
+def test_a_token_opens_private_models_until_its_reader_signs_out(hub, visitor: httpx2.Client) -> None:
+    answer = sign_in(visitor, hub.token, "/lab/secret-head")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/lab/secret-head")
+    cookie = answer.headers["set-cookie"].lower()
+    assert "httponly" in cookie
+    assert "samesite=strict" in cookie
+    assert visitor.get("/lab/secret-head").status_code == 200
+    assert "Sign out" in visitor.get("/").text
+    assert "Authorization: Bearer" in visitor.get("/lab/secret-head").text
+    assert visitor.post("/logout", headers={"Origin": hub.url}).status_code == 303
+    assert visitor.get("/lab/secret-head").status_code == 404
+
+
+def test_the_cookie_opens_pages_but_not_the_api(hub, visitor: httpx2.Client) -> None:
+    sign_in(visitor, hub.token)
+    assert visitor.get("/api/v1/models/lab/secret-head").status_code == 404
+
+
+def test_a_wrong_token_is_refused_where_it_was_typed(visitor: httpx2.Client) -> None:
+    answer = sign_in(visitor, "wrong")
+    assert answer.status_code == 401
+    assert "does not know this token" in answer.text
+    assert "set-cookie" not in answer.headers
+    assert sign_in(visitor, "  ").status_code == 422
+
+
+def test_signing_in_never_sends_anybody_off_the_hub(hub, visitor: httpx2.Client) -> None:
+    assert sign_in(visitor, hub.token, "//evil.example").headers["location"] == "/"
+    assert 'value="//evil' not in visitor.get("/login", params={"next": "//evil.example"}).text
+    assert "location" not in visitor.get(f"{hub.url}//evil.example/").headers
+    assert visitor.get("/acme/shapes/").headers["location"] == "/acme/shapes"
+
+
+@pytest.mark.parametrize("path", ["/login", "/logout"])
+@pytest.mark.parametrize("headers", [{}, {"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}])
+def test_a_form_from_another_site_is_refused_with_a_page(
+    hub, visitor: httpx2.Client, path: str, headers: dict[str, str]
+) -> None:
+    answer = visitor.post(path, data={"token": hub.token}, headers=headers)
+    assert answer.status_code == 403
+    assert "<h1>Forbidden</h1>" in answer.text
+    assert "set-cookie" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    ("body", "status"), [(b"token=" + b"a" * 9_000, 413), (b"token=%ff\xff", 422), (b"a=1&" * 20, 422), (b"", 422)]
+)
+def test_a_broken_form_is_refused_with_a_page(visitor: httpx2.Client, body: bytes, status: int) -> None:
+    answer = visitor.post("/login", content=body, headers={"Sec-Fetch-Site": "same-origin"})
+    assert answer.status_code == status
+    assert "</html>" in answer.text
+
+
+def test_who_may_see_nothing_is_asked_to_sign_in_and_comes_back(open_hub) -> None:
+    closed = open_hub(is_seeded=True, anonymous="none")
+    with httpx2.Client(base_url=closed.url) as client:
+        answer = client.get("/acme/shapes?x=1")
+        assert (answer.status_code, answer.headers["location"]) == (303, "/login?next=%2Facme%2Fshapes%3Fx%3D1")
+        form = client.get(answer.headers["location"])
+        assert 'name="next" value="/acme/shapes?x=1"' in form.text
+        assert "shapes</a>" not in form.text
+        assert sign_in(client, closed.token, "/acme/shapes?x=1").headers["location"] == "/acme/shapes?x=1"
+        assert client.get("/acme/shapes").status_code == 200
+
+
+def test_a_token_that_was_revoked_leads_back_to_the_form(open_hub) -> None:
+    hub = open_hub()
+    with httpx2.Client(base_url=hub.url) as client:
+        sign_in(client, hub.token)
+        principal = hub.house.access.authenticate(None, hub.token)
+        hub.house.access.revoke(principal, hub.house.access.tokens(principal).items[0].id)
+        answer = client.get("/")
+        assert answer.headers["location"] == "/login?next=%2F"
+        assert client.get("/").status_code == 200
+
+
+def test_a_hub_whose_database_is_not_there_still_answers_with_a_page(open_hub) -> None:
+    broken = open_hub(is_migrated=False)
+    answer = httpx2.get(broken.url + "/", headers={"X-Request-Id": "find-me"})
+    assert answer.status_code >= 500
+    assert "find-me" in answer.text
+    assert "</html>" in answer.text
+    assert "Traceback" not in answer.text
+
+
+def test_static_files_are_cached_for_ever_under_a_name_made_of_their_content(visitor: httpx2.Client) -> None:
+    page = visitor.get("/")
+    assert page.headers["cache-control"] == "private, no-cache"
+    for link in re.findall(r'"(/static/[^"]+)"', page.text):
+        answer = visitor.get(link)
+        assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
+        assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+def test_lists_are_searched_and_filtered_by_their_url(visitor: httpx2.Client) -> None:
+    def names(path: str) -> list[str]:
+        return re.findall(r'<a class="name" href="/([^"]+)"', visitor.get(path).text)
+
+    assert names("/") == ["acme/colour-head", "acme/shapes", "acme/waiting", "acme/words"]
+    assert names("/?kind=head") == ["acme/colour-head"]
+    assert names("/?q=shap") == ["acme/shapes"]
+    assert names("/?after=acme/shapes") == ["acme/waiting", "acme/words"]
+    assert "Nothing found for “zzz” among heads" in visitor.get("/?q=zzz&kind=head").text
+
+
+def test_a_head_without_a_card_says_how_to_push_it_again(visitor: httpx2.Client) -> None:
+    command = "hub push ./your_saved_model acme/colour-head --head-of acme/shapes@2 --card README.md"
+    assert command in visitor.get("/acme/colour-head").text
+    assert "hub push ./your_saved_model acme/words --card README.md" in visitor.get("/acme/words").text
