@@ -1,8 +1,8 @@
 """A hub on a real port for the client's tests, with a wire between them that counts, cuts and corrupts.
 
 The wire is a layer of the network (ASGI), not of the client or the hub: both run as they always do. What is pushed are
-real SavedModels of TensorFlow 1's form (a placeholder and an identity), written byte by byte, so that nothing here waits
-for TensorFlow; the engine answers with its input.
+real SavedModels of TensorFlow 1's form (a placeholder and an identity), written byte by byte, so that nothing waits for
+TensorFlow; the engine answers with its input.
 """
 
 import shutil

@@ -17,9 +17,9 @@ Hub = Callable[..., "subprocess.CompletedProcess[str]"]
 
 @pytest.fixture
 def hub(running) -> Hub:
-    def run(*arguments: str, input: str = "") -> "subprocess.CompletedProcess[str]":
+    def run(*arguments: str, stdin: str = "") -> "subprocess.CompletedProcess[str]":
         command = [sys.executable, "-m", "hub.cli.main", *arguments]
-        return subprocess.run(command, capture_output=True, text=True, input=input, check=False)
+        return subprocess.run(command, capture_output=True, text=True, input=stdin, check=False)
 
     return run
 
@@ -71,7 +71,7 @@ def test_people_see_what_a_version_is(hub: Hub, pushed: Path):
 
 @pytest.mark.parametrize("more", [("--input", "[[1, 2]]"), ("--input", "-")], ids=["argument", "stdin"])
 def test_a_prediction_is_printed(hub: Hub, pushed: Path, more: tuple[str, ...]):
-    ended = hub("predict", "acme/echo", *more, "--json", input="[[1, 2]]")
+    ended = hub("predict", "acme/echo", *more, "--json", stdin="[[1, 2]]")
     assert orjson.loads(ended.stdout) == {"y": [[1.0, 2.0]]}
 
 
@@ -104,7 +104,7 @@ def test_a_login_is_kept_and_used(hub: Hub, running, monkeypatch: pytest.MonkeyP
     monkeypatch.delenv("HUB_URL")
     refused = hub("login", running.url, "--token", "wrong")
     assert refused.returncode == 1
-    assert hub("login", running.url, input=f"{running.token}\n").returncode == 0
+    assert hub("login", running.url, stdin=f"{running.token}\n").returncode == 0
     assert "who may admin" in hub("whoami").stdout
 
 

@@ -87,7 +87,7 @@ def test_a_file_that_changes_during_the_push_is_noticed(client: Client, make_mod
         if progress.stage is Stage.HASH and progress.done == progress.total:
             (root / "assets.extra" / "weights").write_bytes(written)
 
-    with pytest.raises(DigestMismatch, match="assets.extra/weights changed"):
+    with pytest.raises(DigestMismatch, match=r"assets\.extra/weights changed"):
         client.push(root, "acme/echo", progress=interfere)
     assert list(client.models()) == []
 

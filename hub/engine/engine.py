@@ -1,0 +1,120 @@
+"""The engine: who runs predictions and probes.
+
+Laws, held by every implementation:
+
+* ``infer`` answers with the signature's outputs in its order, or raises one of the errors it names; the same inputs
+  give the same outputs whatever was asked before.
+* A target is loaded when it is first needed; however many ask at once, it is loaded once.
+* At most a fixed number of requests is inside; one more is ``Overloaded`` at once.
+* When ``infer`` raises ``DeadlineExceeded`` the deadline has passed; a model that never ends stops nobody else for
+  ever.
+* After ``stop`` everything is ``NotAvailable``.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from hub.domain.reports import ProbeResult
+from hub.protocol.frames import Tensor
+
+WorkerState = Literal["starting", "ready", "restarting", "stopped"]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What to run: a version, and for a head the trunk it stands on."""
+
+    digest: str
+    trunk_digest: str | None = None
+
+    @property
+    def digests(self) -> tuple[str, ...]:
+        """Every version that must be loaded, the trunk first."""
+        return (self.digest,) if self.trunk_digest is None else (self.trunk_digest, self.digest)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerStatus:
+    """One worker as it is now."""
+
+    device: str
+    pid: int | None
+    state: WorkerState
+    loaded: Mapping[str, int] = field(default_factory=dict)
+    in_flight: int = 0
+    restarts: int = 0
+    budget_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EngineStatus:
+    """All workers."""
+
+    workers: tuple[WorkerStatus, ...]
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether at least one worker can take requests."""
+        return any(worker.state == "ready" for worker in self.workers)
+
+
+class Engine(Protocol):
+    """Runs predictions and probes."""
+
+    async def start(self) -> None:
+        """Begin; returns before the workers are ready."""
+        ...
+
+    async def stop(self) -> None:
+        """Take no more requests, finish those inside for a while, end."""
+        ...
+
+    async def infer(self, target: Target, signature: str, inputs: Sequence[Tensor], deadline_s: float) -> list[Tensor]:
+        """Call a signature.
+
+        Args:
+            target: What to run; a head with its trunk takes the trunk's inputs.
+            signature: Its name.
+            inputs: All inputs, in any order.
+            deadline_s: Seconds the caller will wait, for loading as well.
+
+        Raises:
+            SignatureNotFound: The version has no such signature.
+            InvalidTensor: An input does not fit the signature.
+            ModelFailed: The model raised, or cannot be loaded.
+            TooLarge: The version or the answer is beyond a limit.
+            Overloaded: Too many requests are inside already.
+            WorkerLost: The worker died; the request may be sent again.
+            DeadlineExceeded: It took longer than ``deadline_s``.
+            NotAvailable: No worker was ready in time, or the engine was stopped.
+        """
+        ...
+
+    async def load(self, target: Target) -> None:
+        """Have the target loaded on one worker.
+
+        Raises:
+            ModelFailed: It cannot be loaded.
+            TooLarge: It does not fit into a worker's memory budget.
+            WorkerLost: The worker died.
+            NotAvailable: The engine was stopped.
+        """
+        ...
+
+    async def probe(self, digest: str, trunk_digest: str | None) -> tuple[ProbeResult, bytes | None]:
+        """Load and call an unknown version in a throw-away process.
+
+        Whatever the version does is told by the result, never raised.
+
+        Returns:
+            What was measured, and the golden samples as ``hub.protocol.golden`` writes them (None: nothing answered).
+
+        Raises:
+            NotAvailable: No process can be started, or the engine was stopped.
+        """
+        ...
+
+    def status(self) -> EngineStatus:
+        """How the workers are now."""
+        ...

@@ -1,0 +1,122 @@
+"""A link: requests and replies over one stream to a worker, matched by id.
+
+Laws: every ``call`` ends with a reply or an error; when the stream ends every call that waits is ``WorkerLost``; a
+caller that gives up has its request cancelled, and one that the worker still computes ``grace_s`` after its deadline
+makes the link call ``on_stuck`` once.
+"""
+
+import asyncio
+from asyncio import Future, StreamReader, StreamWriter, TimerHandle
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import structlog
+
+from hub.domain.errors import HubError, WorkerLost
+from hub.protocol.frames import Frame, Tensor, encode_frame, read_frame
+from hub.protocol.problems import from_problem
+
+_log = structlog.get_logger()
+
+
+class Link:
+    """The engine's end of a worker's stream."""
+
+    def __init__(
+        self, reader: StreamReader, writer: StreamWriter, *, grace_s: float, on_stuck: Callable[[], None]
+    ) -> None:
+        """Speak over the stream; ``listen`` must run for replies to arrive."""
+        self._reader = reader
+        self._writer = writer
+        self._grace_s = grace_s
+        self._on_stuck = on_stuck
+        self._next_id = 1
+        self._waiting: dict[int, Future[Frame]] = {}
+        self._overdue: dict[int, TimerHandle] = {}
+        self._is_lost = False
+
+    @property
+    def in_flight(self) -> int:
+        """Requests whose reply has not come, given up or not."""
+        return len(self._waiting)
+
+    async def listen(self) -> None:
+        """Match replies until the stream ends; then every call that waits is lost."""
+        try:
+            while True:
+                self._settle(await read_frame(self._reader))
+        except (asyncio.IncompleteReadError, ConnectionError):
+            _log.debug("link.ended")
+        except HubError as error:
+            _log.error("link.broken", detail=str(error))
+        finally:
+            self.close()
+
+    async def call(self, header: Mapping[str, Any], tensors: Sequence[Tensor], deadline_at: float) -> Frame:
+        """Send a request and wait for its reply.
+
+        Args:
+            header: What to do.
+            tensors: Sent as they are.
+            deadline_at: The loop's time after which the caller no longer wants the reply.
+
+        Raises:
+            HubError: The problem that the worker answered with.
+            WorkerLost: The stream ended before the reply.
+        """
+        if self._is_lost:
+            raise _lost()
+        request_id, self._next_id = self._next_id, self._next_id + 1
+        buffers = encode_frame({**header, "id": request_id}, tensors)
+        reply: Future[Frame] = asyncio.get_running_loop().create_future()
+        self._waiting[request_id] = reply
+        try:
+            self._writer.writelines(buffers)
+            await self._writer.drain()
+            frame = await reply
+        except ConnectionError as error:
+            raise _lost() from error
+        except asyncio.CancelledError:
+            self._give_up(request_id, deadline_at)
+            raise
+        problem = frame.header.get("problem")
+        if problem is not None:
+            raise from_problem(problem["status"], problem)
+        return frame
+
+    def close(self) -> None:
+        """End the stream and every call."""
+        self._is_lost = True
+        self._writer.close()
+        for timer in self._overdue.values():
+            timer.cancel()
+        self._overdue.clear()
+        for reply in self._waiting.values():
+            if not reply.done():
+                reply.set_exception(_lost())
+        self._waiting.clear()
+
+    def _settle(self, frame: Frame) -> None:
+        request_id = frame.header.get("id", 0)
+        timer = self._overdue.pop(request_id, None)
+        if timer is not None:
+            timer.cancel()
+        reply = self._waiting.pop(request_id, None)
+        if reply is not None and not reply.done():
+            reply.set_result(frame)
+
+    def _give_up(self, request_id: int, deadline_at: float) -> None:
+        if self._is_lost or request_id not in self._waiting:
+            return
+        loop = asyncio.get_running_loop()
+        self._writer.writelines(encode_frame({"op": "cancel", "id": request_id}))
+        due = max(deadline_at, loop.time()) + self._grace_s
+        self._overdue[request_id] = loop.call_at(due, self._report_stuck)
+
+    def _report_stuck(self) -> None:
+        _log.warning("worker.stuck", grace_s=self._grace_s)
+        self._on_stuck()
+
+
+def _lost() -> WorkerLost:
+    return WorkerLost("The worker died before it answered.", remedy="Send the request again.")

@@ -1,0 +1,226 @@
+"""The engine of one machine: one supervised worker process per device, and throw-away processes for probes.
+
+A request waits for a worker that is ready, has its target loaded there if it is not yet, and is sent as the bytes it
+came in. The limits are the engine's: how many requests are inside, and how long each may take.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import structlog
+
+from hub.domain.errors import (
+    BlobNotFound,
+    DeadlineExceeded,
+    DigestMismatch,
+    HubError,
+    NotAvailable,
+    Overloaded,
+    WorkerLost,
+)
+from hub.domain.reports import ProbeResult
+from hub.engine.engine import EngineStatus, Target
+from hub.engine.placement import choose
+from hub.engine.prober import Prober
+from hub.engine.supervisor import Supervisor
+from hub.protocol.frames import Tensor
+from hub.runtime.devices import Device
+from hub.runtime.limits import Limits
+from hub.runtime.orders import Order
+from hub.storage.snapshots import Snapshots
+
+LOAD_DEADLINE_S = 300.0
+_log = structlog.get_logger()
+
+
+class LocalEngine:
+    """Runs predictions in worker processes of this machine."""
+
+    def __init__(
+        self,
+        snapshots: Snapshots,
+        devices: Sequence[str],
+        run_dir: Path,
+        *,
+        memory_budget_bytes: int | None = None,
+        max_in_flight: int = 256,
+        grace_s: float = 5.0,
+        drain_s: float = 10.0,
+        probe_limits: Limits | None = None,
+    ) -> None:
+        """Prepare the workers; ``start`` starts them.
+
+        Args:
+            snapshots: Where versions come from.
+            devices: One worker each, such as ``cpu:0``.
+            run_dir: Working files of the child processes.
+            memory_budget_bytes: What the versions of one worker may take; None: a share of what there is.
+            max_in_flight: Requests inside at once; one more is refused.
+            grace_s: How long a worker may compute past a request's deadline before it is killed.
+            drain_s: How long ``stop`` waits for requests inside.
+            probe_limits: What one probe may use.
+        """
+        self._snapshots = snapshots
+        self._max_in_flight = max_in_flight
+        self._drain_s = drain_s
+        self._supervisors = [
+            Supervisor(
+                Device.parse(device),
+                run_dir / f"worker-{position}",
+                budget_bytes=memory_budget_bytes,
+                grace_s=grace_s,
+                on_change=self._note_change,
+            )
+            for position, device in enumerate(devices)
+        ]
+        self._prober = Prober(run_dir / "probes", probe_limits or Limits())
+        self._ready = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._in_flight = 0
+        self._is_stopping = False
+        self._loads: dict[tuple[Supervisor, Target], asyncio.Task[None]] = {}
+
+    async def start(self) -> None:
+        """Start the workers; returns before they are ready."""
+        for supervisor in self._supervisors:
+            supervisor.start()
+
+    async def stop(self) -> None:
+        """Refuse new requests, wait a while for those inside, end the workers."""
+        self._is_stopping = True
+        self._ready.set()  # who waits for a worker that is not ready is told now
+        try:
+            await asyncio.wait_for(self._idle.wait(), self._drain_s)
+        except TimeoutError:
+            _log.warning("engine.drain_incomplete", in_flight=self._in_flight)
+        await asyncio.gather(*(supervisor.stop() for supervisor in self._supervisors), self._prober.stop())
+
+    def status(self) -> EngineStatus:
+        """How the workers are now."""
+        return EngineStatus(tuple(supervisor.status() for supervisor in self._supervisors))
+
+    async def infer(self, target: Target, signature: str, inputs: Sequence[Tensor], deadline_s: float) -> list[Tensor]:
+        """Call a signature; see ``Engine.infer``."""
+        self._enter()
+        try:
+            async with asyncio.timeout(deadline_s):
+                deadline_at = asyncio.get_running_loop().time() + deadline_s
+                return await self._infer(target, signature, inputs, deadline_at)
+        except TimeoutError as error:
+            raise self._too_late(deadline_s) from error
+        finally:
+            self._leave()
+
+    async def load(self, target: Target) -> None:
+        """Have the target loaded on one worker."""
+        self._refuse_when_stopping()
+        await self._ensure(await self._worker_for(target), target)
+
+    async def probe(self, digest: str, trunk_digest: str | None) -> tuple[ProbeResult, bytes | None]:
+        """Load and call an unknown version in a throw-away process."""
+        self._refuse_when_stopping()
+        orders = await self._orders(Target(digest, trunk_digest))
+        return await self._prober.probe(orders[-1], orders[0] if trunk_digest else None)
+
+    async def _infer(
+        self, target: Target, signature: str, inputs: Sequence[Tensor], deadline_at: float
+    ) -> list[Tensor]:
+        header = {"op": "infer", "digest": target.digest, "trunk": target.trunk_digest, "signature": signature}
+        while True:
+            supervisor = await self._worker_for(target)
+            await self._ensure(supervisor, target)
+            if supervisor.link is None:
+                continue
+            reply = await supervisor.link.call(header, inputs, deadline_at)
+            if not reply.header.get("not_loaded"):
+                return list(reply.tensors)
+            # Evicted since by another target's load; what is resident now came with the reply.
+            supervisor.loaded = reply.header["resident"]
+
+    async def _worker_for(self, target: Target) -> Supervisor:
+        while True:
+            choice = choose(self.status().workers, target.digests)
+            if choice is not None:
+                break
+            self._refuse_when_stopping()
+            await self._ready.wait()
+        if choice.also_load is not None:
+            self._loading(self._supervisors[choice.also_load], target)
+        return self._supervisors[choice.worker]
+
+    async def _ensure(self, supervisor: Supervisor, target: Target) -> None:
+        if all(digest in supervisor.loaded for digest in target.digests):
+            return
+        # Shielded: who gives up waiting must not stop a load that others wait for.
+        await asyncio.shield(self._loading(supervisor, target))
+
+    def _loading(self, supervisor: Supervisor, target: Target) -> asyncio.Task[None]:
+        key = (supervisor, target)
+        task = self._loads.get(key)
+        if task is None:
+            task = self._loads[key] = asyncio.create_task(self._load(supervisor, target))
+            task.add_done_callback(self._forget_load(key))
+        return task
+
+    def _forget_load(self, key: tuple[Supervisor, Target]) -> Callable[[asyncio.Task[None]], None]:
+        def forget(task: asyncio.Task[None]) -> None:
+            self._loads.pop(key, None)
+            failure = None if task.cancelled() else task.exception()
+            if failure is not None:
+                _log.info("version.not_loaded", digest=key[1].digest, error=str(failure))
+
+        return forget
+
+    async def _load(self, supervisor: Supervisor, target: Target) -> None:
+        orders = await self._orders(target)
+        if supervisor.link is None:
+            raise WorkerLost("The worker died while a version was being loaded.", remedy="Send the request again.")
+        header = {"op": "load", "orders": [order.dump() for order in orders]}
+        deadline_at = asyncio.get_running_loop().time() + LOAD_DEADLINE_S
+        try:
+            async with asyncio.timeout_at(deadline_at):
+                reply = await supervisor.link.call(header, (), deadline_at)
+        except TimeoutError as error:
+            raise DeadlineExceeded(f"Loading took longer than {LOAD_DEADLINE_S:g} s.", digest=target.digest) from error
+        supervisor.loaded = reply.header["resident"]
+
+    async def _orders(self, target: Target) -> list[Order]:
+        try:
+            return [await asyncio.to_thread(self._order, digest) for digest in target.digests]
+        except (BlobNotFound, DigestMismatch) as error:
+            remedy = "Restore the blob store, then send the request again."
+            raise NotAvailable(f"The files of {target.digest} cannot be had: {error.detail}", remedy=remedy) from error
+
+    def _order(self, digest: str) -> Order:
+        return Order.of(digest, self._snapshots.path(digest), self._snapshots.manifest(digest))
+
+    def _enter(self) -> None:
+        self._refuse_when_stopping()
+        if self._in_flight >= self._max_in_flight:
+            raise Overloaded(f"{self._in_flight} requests are being computed already.", remedy="Wait, then try again.")
+        self._in_flight += 1
+        self._idle.clear()
+
+    def _leave(self) -> None:
+        self._in_flight -= 1
+        if self._in_flight == 0:
+            self._idle.set()
+
+    def _refuse_when_stopping(self) -> None:
+        if self._is_stopping:
+            raise NotAvailable("The engine is stopping.", remedy="Try again after the restart.")
+
+    def _too_late(self, deadline_s: float) -> HubError:
+        if not self.status().is_ready:
+            return NotAvailable("No worker is ready yet.", remedy="Try again in a few seconds.")
+        return DeadlineExceeded(
+            f"The model did not answer within {deadline_s:g} s.", remedy="Send less at once, or wait longer."
+        )
+
+    def _note_change(self) -> None:
+        if self.status().is_ready:
+            self._ready.set()
+        else:
+            self._ready.clear()

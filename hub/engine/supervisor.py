@@ -1,0 +1,119 @@
+"""A supervised worker: started, watched, and started again when it dies, with a pause that grows.
+
+Laws: at most one process at a time; a worker is ``ready`` from its first frame until its stream ends; whatever ends the
+process, every request inside fails at once and the next process knows nothing of it.
+"""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+import structlog
+
+from hub.domain.errors import HubError, NotAvailable
+from hub.engine.engine import WorkerState, WorkerStatus
+from hub.engine.link import Link
+from hub.engine.process import Child, start_module
+from hub.protocol.frames import read_frame
+from hub.runtime.devices import Device
+
+_FIRST_PAUSE_S = 0.2
+_LONGEST_PAUSE_S = 30.0
+_HEALTHY_S = 60.0
+_log = structlog.get_logger()
+
+
+class Supervisor:
+    """Keeps one worker process running on one device."""
+
+    def __init__(
+        self,
+        device: Device,
+        home: Path,
+        *,
+        budget_bytes: int | None,
+        grace_s: float,
+        on_change: Callable[[], None],
+    ) -> None:
+        """Prepare; ``on_change`` is called whenever the worker becomes ready or ceases to be."""
+        self.device = device
+        self.loaded: dict[str, int] = {}
+        self.link: Link | None = None
+        self._home = home
+        self._wanted_budget_bytes = budget_bytes
+        self._budget_bytes: int | None = None
+        self._grace_s = grace_s
+        self._on_change = on_change
+        self._child: Child | None = None
+        self._state: WorkerState = "starting"
+        self._restarts = 0
+        self._running: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to keep a worker running."""
+        self._running = asyncio.create_task(self._keep_running())
+
+    async def stop(self) -> None:
+        """End the worker and do not start another."""
+        if self._running is not None:
+            self._running.cancel()
+            await asyncio.gather(self._running, return_exceptions=True)
+        self._enter("stopped")
+
+    def status(self) -> WorkerStatus:
+        """The worker as it is now."""
+        return WorkerStatus(
+            device=str(self.device),
+            pid=self._child.pid if self._child else None,
+            state=self._state,
+            loaded=dict(self.loaded),
+            in_flight=self.link.in_flight if self.link else 0,
+            restarts=self._restarts,
+            budget_bytes=self._budget_bytes,
+        )
+
+    async def _keep_running(self) -> None:
+        loop = asyncio.get_running_loop()
+        pause_s = _FIRST_PAUSE_S
+        while True:
+            began = loop.time()
+            try:
+                await self._run_once()
+            except HubError as error:
+                _log.error("worker.failed", device=str(self.device), detail=str(error))
+            pause_s = _FIRST_PAUSE_S if loop.time() - began > _HEALTHY_S else pause_s
+            self._restarts += 1
+            await asyncio.sleep(pause_s)
+            pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
+
+    async def _run_once(self) -> None:
+        arguments = ["--device", str(self.device)]
+        if self._wanted_budget_bytes is not None:
+            arguments += ["--budget-bytes", str(self._wanted_budget_bytes)]
+        name = f"worker {self.device}"
+        child = self._child = await start_module(name, "hub.runtime.worker", arguments, self.device, self._home)
+        link = Link(child.reader, child.writer, grace_s=self._grace_s, on_stuck=child.kill)
+        try:
+            await self._become_ready(child, link)
+            await link.listen()
+        finally:
+            self.link, self.loaded, self._child = None, {}, None
+            self._enter("restarting")
+            link.close()
+            child.kill()
+            code = await child.ended()
+            _log.warning("worker.ended", device=str(self.device), pid=child.pid, code=code)
+
+    async def _become_ready(self, child: Child, link: Link) -> None:
+        try:
+            hello = await read_frame(child.reader)
+        except (asyncio.IncompleteReadError, ConnectionError) as error:
+            raise NotAvailable(f"The worker of {self.device} ended before it was ready.") from error
+        self._budget_bytes = hello.header["budget_bytes"]
+        self.link = link
+        _log.info("worker.ready", device=str(self.device), pid=child.pid, budget_bytes=self._budget_bytes)
+        self._enter("ready")
+
+    def _enter(self, state: WorkerState) -> None:
+        self._state = state
+        self._on_change()

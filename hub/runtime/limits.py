@@ -1,0 +1,62 @@
+"""What a process that runs unknown models may use, and how it is tied to its parent. Linux only; free of TensorFlow.
+
+Laws: limits only ever shrink; a limited process cannot gain privileges; it dies with the process that started it.
+"""
+
+import ctypes
+import os
+import resource
+import signal
+from dataclasses import dataclass
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_NO_NEW_PRIVS = 38
+_GIB = 1 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one probe may use.
+
+    The address space is more than the memory in use: TensorFlow alone maps about 2 GiB.
+    """
+
+    wall_s: float = 180.0
+    cpu_s: int = 300
+    address_space_bytes: int = 8 * _GIB
+    file_bytes: int = _GIB // 4
+    open_files: int = 512
+
+
+def apply(limits: Limits) -> None:
+    """Put this process under the limits, for good."""
+    _shrink(resource.RLIMIT_CPU, limits.cpu_s, spare=1)
+    _shrink(resource.RLIMIT_AS, limits.address_space_bytes)
+    _shrink(resource.RLIMIT_FSIZE, limits.file_bytes)
+    _shrink(resource.RLIMIT_NOFILE, limits.open_files)
+    _shrink(resource.RLIMIT_CORE, 0)
+    _prctl(_PR_SET_NO_NEW_PRIVS, 1)
+
+
+def die_with_parent(parent: int) -> None:
+    """Have this process killed when ``parent`` ends; exits at once when it has ended already.
+
+    The kernel watches the thread that started the process: for a child of asyncio, the thread of the event loop.
+    """
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(0)
+
+
+def _shrink(kind: int, value: int, *, spare: int = 0) -> None:
+    """Lower a limit; with ``spare`` the kernel warns first (``SIGXCPU``), so that the ending says why."""
+    hard = resource.getrlimit(kind)[1]
+    allowed = value if hard == resource.RLIM_INFINITY else min(value, hard - spare)
+    resource.setrlimit(kind, (allowed, allowed + spare))
+
+
+def _prctl(option: int, value: int) -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(option, value, 0, 0, 0) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))

@@ -1,0 +1,111 @@
+"""Servables through TensorFlow's session loader: what TensorFlow Serving, C, Java and Go use.
+
+TF1 models, with their reference variables, are at home here. A stateful signature runs in a session of its own,
+restored from the files, so that it answers as if freshly loaded.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
+
+from hub.domain.errors import InvalidModel, SignatureNotFound
+from hub.runtime.devices import Device
+from hub.runtime.orders import Order
+from hub.runtime.servable import Value, as_array, in_order, signature_of
+
+_PREFERRED_TAGS = ({"serve"}, set[str](), {"serve", "train"})
+
+
+def read_tags(root: Path) -> list[str]:
+    """The tags of the meta graph to serve: ``serve`` where it exists, else no tags (TF1 hub modules), else the first.
+
+    Raises:
+        InvalidModel: There is no meta graph.
+    """
+    saved = saved_model_pb2.SavedModel()
+    saved.ParseFromString((root / "saved_model.pb").read_bytes())
+    found = [list(graph.meta_info_def.tags) for graph in saved.meta_graphs]
+    if not found:
+        raise InvalidModel("The SavedModel holds no graph.")
+    return next((tags for wanted in _PREFERRED_TAGS for tags in found if set(tags) == wanted), found[0])
+
+
+class SessionServable:
+    """A version in a ``tf.compat.v1.Session`` with a graph of its own."""
+
+    def __init__(self, order: Order, device: Device) -> None:
+        """Load the version.
+
+        Raises:
+            Exception: Whatever TensorFlow raises; a hostile file may make it raise anything.
+        """
+        self.order = order
+        self._device = device
+        self._tags = read_tags(order.root)
+        self._open()
+
+    def _open(self) -> None:
+        # The worker's process may have logical CPUs; a session makes its own devices and must be told how many.
+        config = tf.compat.v1.ConfigProto(allow_soft_placement=True)
+        config.gpu_options.allow_growth = True
+        if self._device.kind == "cpu":
+            config.device_count["GPU"] = 0
+            config.device_count["CPU"] = self._device.index + 1
+        graph = tf.Graph()
+        self._session = tf.compat.v1.Session(graph=graph, config=config)
+        try:
+            with graph.as_default(), graph.device(self._place()):
+                loaded = tf.compat.v1.saved_model.load(self._session, self._tags, str(self.order.root))
+        except Exception:
+            self._session.close()
+            raise
+        self._definitions = dict(loaded.signature_def)
+        self._calls: dict[str, Any] = {}
+
+    def _check_types(self, signature: str, definition: Any) -> None:
+        for name, info in (*definition.inputs.items(), *definition.outputs.items()):
+            held, declared = self._session.graph.get_tensor_by_name(info.name).dtype, tf.as_dtype(info.dtype)
+            if held.base_dtype != declared.base_dtype:
+                raise InvalidModel(
+                    f"Signature {signature!r} declares {name!r} as {declared.name}, its graph has {held.name}."
+                )
+
+    def _place(self) -> str | None:
+        named = self._device.kind == "cpu" and self._device.index > 0
+        return f"/CPU:{self._device.index}" if named else None
+
+    def run(self, signature: str, inputs: Mapping[str, Value]) -> dict[str, Value]:
+        """Call a signature."""
+        spec = signature_of(self.order, signature)
+        call = self._call(signature)
+        definition = self._definitions[signature]
+        try:
+            values = call(*[as_array(inputs[name]) for name in definition.inputs])
+        finally:
+            if spec.is_stateful:
+                self._session.close()
+                self._open()
+        return in_order(spec, dict(zip(definition.outputs, values, strict=True)))
+
+    def prepare(self, signature: str) -> None:
+        """Make a signature ready to be called."""
+        self._call(signature)
+
+    def close(self) -> None:
+        """Close the session, which frees its variables."""
+        self._calls.clear()
+        self._session.close()
+
+    def _call(self, signature: str) -> Any:
+        if signature not in self._calls:
+            definition = self._definitions.get(signature)
+            if definition is None:
+                raise SignatureNotFound(f"The session loader finds no signature {signature!r} in the version.")
+            self._check_types(signature, definition)
+            feeds = [info.name for info in definition.inputs.values()]
+            fetches = [info.name for info in definition.outputs.values()]
+            self._calls[signature] = self._session.make_callable(fetches, feed_list=feeds)
+        return self._calls[signature]

@@ -1,0 +1,115 @@
+"""Requests and replies over one stream, against a worker made of a few lines."""
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from hub.domain.errors import InvalidTensor, WorkerLost
+from hub.engine.link import Link
+from hub.protocol.frames import Frame, encode_frame, read_frame
+from hub.protocol.problems import to_problem
+
+Answer = Callable[[Frame], dict | None]
+
+
+def talk(answer: Answer, ask: Callable[[Link, list[dict], list[str]], Awaitable[None]]) -> None:
+    """Run ``ask`` against a worker that answers each frame with what ``answer`` gives (None: nothing)."""
+
+    async def run() -> None:
+        ours, theirs = socket.socketpair()
+        reader, writer = await asyncio.open_connection(sock=ours)
+        worker_reader, worker_writer = await asyncio.open_connection(sock=theirs)
+        seen: list[dict] = []
+        stuck: list[str] = []
+        link = Link(reader, writer, grace_s=0.05, on_stuck=lambda: stuck.append("stuck"))
+
+        async def work() -> None:
+            while True:
+                frame = await read_frame(worker_reader)
+                seen.append(frame.header)
+                reply = answer(frame)
+                if reply == {"end": True}:
+                    worker_writer.close()
+                    return
+                if reply is not None:
+                    worker_writer.writelines(encode_frame({"id": frame.header["id"], **reply}))
+
+        working, listening = asyncio.create_task(work()), asyncio.create_task(link.listen())
+        await ask(link, seen, stuck)
+        link.close()
+        await listening
+        worker_writer.close()
+        await asyncio.gather(working, return_exceptions=True)
+
+    asyncio.run(run())
+
+
+def soon(seconds: float = 60) -> float:
+    return asyncio.get_running_loop().time() + seconds
+
+
+def test_every_call_gets_the_reply_with_its_id() -> None:
+    async def ask(link: Link, _seen: list[dict], _stuck: list[str]) -> None:
+        replies = await asyncio.gather(*(link.call({"value": value}, (), soon()) for value in range(5)))
+        assert [reply.header["twice"] for reply in replies] == [0, 2, 4, 6, 8]
+        assert link.in_flight == 0
+
+    talk(lambda frame: {"twice": frame.header["value"] * 2}, ask)
+
+
+def test_a_problem_is_raised_as_the_error_it_was() -> None:
+    async def ask(link: Link, _seen: list[dict], _stuck: list[str]) -> None:
+        with pytest.raises(InvalidTensor, match="too short") as caught:
+            await link.call({}, (), soon())
+        assert caught.value.remedy == "Send more."
+
+    problem = to_problem(InvalidTensor("It is too short.", remedy="Send more."))
+    talk(lambda _: {"problem": problem}, ask)
+
+
+def test_when_the_stream_ends_every_call_is_lost_and_so_are_later_ones() -> None:
+    async def ask(link: Link, _seen: list[dict], _stuck: list[str]) -> None:
+        answers = await asyncio.gather(*(link.call({}, (), soon()) for _ in range(3)), return_exceptions=True)
+        assert [type(answer) for answer in answers] == [WorkerLost] * 3
+        with pytest.raises(WorkerLost):
+            await link.call({}, (), soon())
+
+    talk(lambda _: {"end": True}, ask)
+
+
+def test_a_request_given_up_is_cancelled_and_not_stuck_when_the_worker_lets_go() -> None:
+    async def ask(link: Link, seen: list[dict], stuck: list[str]) -> None:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await link.call({"op": "infer"}, (), soon(0.05))
+        await asyncio.sleep(0.3)
+        assert [header["op"] for header in seen] == ["infer", "cancel"]
+        assert stuck == []
+        assert link.in_flight == 0
+
+    talk(lambda frame: {"cancelled": True} if frame.header["op"] == "cancel" else None, ask)
+
+
+def test_a_worker_that_computes_past_deadline_and_grace_is_stuck() -> None:
+    async def ask(link: Link, _seen: list[dict], stuck: list[str]) -> None:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await link.call({"op": "infer"}, (), soon(0.05))
+        assert stuck == []
+        await asyncio.sleep(0.3)
+        assert stuck == ["stuck"]
+
+    talk(lambda _: None, ask)
+
+
+def test_who_gives_up_before_the_deadline_does_not_make_the_worker_stuck() -> None:
+    async def ask(link: Link, _seen: list[dict], stuck: list[str]) -> None:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await link.call({"op": "infer"}, (), soon(3600))
+        await asyncio.sleep(0.3)
+        assert stuck == []
+
+    talk(lambda _: None, ask)
