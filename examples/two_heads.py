@@ -30,6 +30,18 @@ COLOURS = ("red", "green", "blue")
 SIDE = 16
 HELD_OUT = 400
 TRUNK, SHAPE_HEAD, COLOUR_HEAD = "demo/shapes-trunk", "demo/shape-head", "demo/colour-head"
+CARDS = {
+    TRUNK: """A small convolutional network for 16 by 16 pictures in RGB, each with one drawn shape on it.
+
+It was trained to name the **shape**, then published without its head. Its 80 features carry enough of the
+**colour** for another head to name that too, although nobody asked for it during training.
+
+* **Input** `image`: values from 0 to 1.
+* **Trained on** pictures drawn by `examples/two_heads.py` from a fixed seed.
+""",
+    SHAPE_HEAD: "Names the shape: disc, square, triangle or cross. Give it pictures; the trunk is run for you.",
+    COLOUR_HEAD: "Names the colour: red, green or blue. Give it pictures; the trunk is run for you.",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,8 +248,7 @@ def run(url: str | None, token: str | None, work_dir: Path) -> Iterator[Step]:
 
 
 def _push(client: hub.Client, model: keras.Model, name: str) -> str:
-    version = hub.push(model, name, client=client).version
-    return version.reference
+    return hub.push(model, name, card=CARDS[name], client=client).version.reference
 
 
 def _learned(title: str, model: keras.Model, held_out: Pictures, labels: np.ndarray) -> Step:

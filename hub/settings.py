@@ -25,6 +25,7 @@ class Settings(BaseSettings):
         storage_url: ``file:///…``, ``s3://bucket/prefix?endpoint_url=…``; None means a folder in ``data_dir``.
         devices: Devices to serve on (``gpu:0``, ``cpu:0``); empty means all GPUs, else one CPU.
         workers: Worker processes where no device is named; None means one for each device found.
+        preload: References of the versions that are loaded before anybody asks for them.
         anonymous: What people without a token may do; None means ``read`` on loopback, else ``none``.
         memory_budget_bytes: What one worker may hold loaded; None means a share of what the machine has.
         request_max_bytes: Largest predict body.
@@ -46,6 +47,7 @@ class Settings(BaseSettings):
     engine: Literal["local"] = "local"
     devices: tuple[str, ...] = ()
     workers: Annotated[int, Field(ge=1, le=64)] | None = None
+    preload: tuple[str, ...] = ()
     anonymous: Anonymous | None = None
     memory_budget_bytes: Annotated[int, Field(ge=16 * _MIB)] | None = None
     request_max_bytes: Annotated[int, Field(ge=1024, le=1 << 30)] = 256 * _MIB

@@ -18,6 +18,9 @@ from hub.api import problems
 from hub.api.facades import oip, tfserving
 from hub.api.middleware import Observed
 from hub.api.routes import administration, aliases, downloads, models, probes, pushes
+from hub.domain.access import Principal, Scope
+from hub.domain.errors import HubError
+from hub.domain.names import parse_reference
 from hub.protocol import paths
 from hub.protocol.problems import CONTENT_TYPE
 from hub.services.house import House
@@ -89,3 +92,17 @@ async def _start(house: House) -> None:
         await house.engine.start()
     except Exception:  # noqa: BLE001 - the API stays up and /readyz tells
         _log.exception("engine.failed")
+        return
+    for reference in house.settings.preload:
+        await _preload(house, reference)
+
+
+async def _preload(house: House, reference: str) -> None:
+    itself = Principal(name="hub", scope=Scope.ADMIN)
+    try:
+        servable = await house.predictions.resolve(itself, parse_reference(reference))
+        await house.engine.load(servable.target)
+    except HubError as error:
+        _log.warning("version.not_preloaded", reference=reference, reason=error.detail)
+    else:
+        _log.info("version.preloaded", version=servable.version.reference)

@@ -49,6 +49,7 @@ class ScriptedEngine:
 
     outcomes: list[Outcome] = field(default_factory=list)
     probed: list[tuple[str, str | None]] = field(default_factory=list)
+    loaded: list[str] = field(default_factory=list)
     gate: threading.Event = field(default_factory=threading.Event)
     state: str = "ready"
 
@@ -63,7 +64,8 @@ class ScriptedEngine:
     async def infer(self, target: Target, signature: str, inputs: Sequence[Tensor], deadline_s: float) -> list[Tensor]:
         raise NotAvailable("This engine only probes.")
 
-    async def load(self, target: Target) -> None: ...
+    async def load(self, target: Target) -> None:
+        self.loaded.append(target.digest)
 
     async def probe(self, digest: str, trunk_digest: str | None) -> tuple[ProbeResult, bytes | None]:
         await asyncio.to_thread(self.gate.wait)

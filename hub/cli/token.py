@@ -1,0 +1,68 @@
+"""``hub token``: the secrets that prove who asks."""
+
+from typing import Annotated, Literal
+
+import typer
+
+from hub.cli.arguments import JsonOption
+from hub.cli.output import put, put_json, put_rows, say, time_text
+
+_DAY_S = 86_400
+app = typer.Typer(no_args_is_help=True, help="Tokens: who may do what.", rich_markup_mode=None)
+
+
+@app.command("create", epilog="Example: hub token create training-job --scope write --days 30")
+def create(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Whose it is; shown wherever it was used.")],
+    scope: Annotated[Literal["read", "write", "admin"], typer.Option(help="What it may do; read includes predict.")],
+    days: Annotated[int | None, typer.Option(min=1, max=3_660, help="Until it expires; never where not given.")] = None,
+    json: JsonOption = False,
+) -> None:
+    """Make a token; prints its secret, which is never shown again."""
+    from hub.client.operations import Operations
+    from hub.domain.access import Scope
+
+    with Operations() as client:
+        created = client.create_token(name, Scope(scope), expires_in_s=days * _DAY_S if days else None)
+    if json:
+        put_json(created)
+        return
+    say(f"Token {created.token.id} for {name}, who may {scope}. Keep the secret; it is not shown again.")
+    put(created.secret)
+
+
+@app.command("ls", epilog="Example: hub token ls")
+def list_tokens(json: JsonOption = False) -> None:
+    """List tokens, without their secrets."""
+    from hub.client.operations import Operations
+
+    with Operations() as client:
+        tokens = client.tokens().items
+    if json:
+        put_json(list(tokens))
+        return
+    put_rows(
+        ("ID", "NAME", "SCOPE", "CREATED", "EXPIRES", "LAST USED", "REVOKED"),
+        (
+            (
+                token.id,
+                token.name,
+                token.scope,
+                time_text(token.created_at),
+                time_text(token.expires_at),
+                time_text(token.last_used_at),
+                time_text(token.revoked_at),
+            )
+            for token in tokens
+        ),
+    )
+
+
+@app.command("revoke", epilog="Example: hub token revoke 1f9a0c")
+def revoke(token_id: Annotated[str, typer.Argument(metavar="ID", help="From: hub token ls")]) -> None:
+    """Make a token worthless at once."""
+    from hub.client.operations import Operations
+
+    with Operations() as client:
+        client.revoke_token(token_id)
+    say(f"Token {token_id} is revoked.")

@@ -1,0 +1,32 @@
+"""``hub verify``: is a version on this machine, byte for byte, the one that was published?"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hub.cli.arguments import JsonOption, check_reference
+
+
+def verify(
+    what: Annotated[str, typer.Argument(metavar="REF|PATH", help="A reference, or a directory that was pulled.")],
+    reference: Annotated[
+        str | None,
+        typer.Option("--ref", metavar="REF", callback=check_reference, help="Which version the directory should be."),
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Check that files are as published.
+
+    Compares every file's sha256 and, where TensorFlow is installed, the golden outputs. Exit code 1 if any differs.
+    """
+    from hub.cli.verifying import print_verification, verify_directory, verify_reference
+
+    if Path(what).expanduser().is_dir():
+        found = verify_directory(Path(what).expanduser(), reference)
+    elif what.startswith((".", "/", "~")):
+        raise typer.BadParameter(f"There is no directory {what}.")
+    else:
+        found = verify_reference(str(check_reference(what)))
+    print_verification(found, as_json=json)
+    raise typer.Exit(0 if found.is_whole else 1)

@@ -1,0 +1,153 @@
+"""What ``hub verify`` does: compares files with a manifest, and answers golden samples again where TensorFlow is there.
+
+Law: the manifest is trusted for its digest alone, which the hub or the cache's own record names.
+"""
+
+import importlib.util
+import os
+import subprocess
+import sys
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import orjson
+
+from hub.cli.output import put, put_json, say, size_text
+from hub.client.cache import Cache
+from hub.client.operations import Operations
+from hub.client.place import differences
+from hub.client.pull import pull_version
+from hub.domain.errors import HubUnreachable, InvalidRequest, NotFound
+from hub.domain.manifest import Manifest
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What was compared and what differs.
+
+    Attributes:
+        reference: ``owner/name@number``.
+        digest: The version's digest.
+        path: The directory.
+        files: Number of files of the version.
+        size: Their bytes.
+        differing_files: One sentence for each file that is not as published.
+        differing_answers: By signature that does not answer as it did, why.
+        answers_compared: Number of signatures that were called.
+        not_compared: Why no signature was called; empty where some were.
+    """
+
+    reference: str
+    digest: str
+    path: str
+    files: int
+    size: int
+    differing_files: tuple[str, ...]
+    differing_answers: dict[str, str]
+    answers_compared: int
+    not_compared: str
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing differs."""
+        return not self.differing_files and not self.differing_answers
+
+
+def verify_reference(reference: str) -> Verification:
+    """Pull a version (or take the cached one) and compare it."""
+    with Operations() as client:
+        pulled = pull_version(reference, client=client)
+        found = _verify(client, pulled.path, pulled.reference, pulled.digest, pulled.manifest)
+    if found.differing_files:
+        Cache().discard(pulled.digest)
+        say("The cached copy was dropped; the next pull fetches it anew.")
+    return found
+
+
+def verify_directory(directory: Path, reference: str | None) -> Verification:
+    """Compare a directory with the version it was pulled as, or with the one that ``reference`` means.
+
+    Raises:
+        InvalidRequest: Nothing is known of the directory.
+    """
+    if reference is not None:
+        with Operations() as client:
+            version = client.resolve(reference)
+            return _verify(client, directory, version.reference, version.digest, client.manifest(version))
+    placed = Cache().placed(directory)
+    if placed is None:
+        raise InvalidRequest(
+            f"It is not known which version {directory} should be.",
+            remedy=f"Say it: hub verify {directory} --ref owner/name@1",
+        )
+    with Operations(placed.url) as client:
+        manifest = Cache().manifest(placed.digest) or client.manifest(client.resolve(placed.reference))
+        return _verify(client, directory, placed.reference, placed.digest, manifest)
+
+
+def print_verification(found: Verification, *, as_json: bool) -> None:
+    """Print what was found."""
+    if as_json:
+        put_json(asdict(found) | {"is_whole": found.is_whole})
+        return
+    for difference in found.differing_files:
+        put(difference)
+    for signature, difference in found.differing_answers.items():
+        put(f"signature {signature}: {difference}")
+    if found.not_compared:
+        say(f"No golden outputs were compared: {found.not_compared}.")
+    verdict = "as published" if found.is_whole else "NOT as published"
+    answers = f", {found.answers_compared} golden answers" if found.answers_compared else ""
+    counted = f"{found.files} files{answers}, {size_text(found.size)}"
+    say(f"{found.path} is {verdict}: {found.reference} {found.digest}, {counted}")
+
+
+def _verify(client: Operations, path: Path, reference: str, digest: str, manifest: Manifest) -> Verification:
+    differing = tuple(differences(manifest.files, path))
+    answers: dict[str, str] = {}
+    reason = "the files differ" if differing else ""
+    if not differing:
+        try:
+            answers = _compare_answers(client, reference, path, manifest)
+        except _NotCompared as skipped:
+            reason = str(skipped)
+    return Verification(
+        reference=reference,
+        digest=digest,
+        path=str(path),
+        files=len(manifest.files),
+        size=manifest.size,
+        differing_files=differing,
+        differing_answers={name: why for name, why in answers.items() if why},
+        answers_compared=len(answers),
+        not_compared=reason,
+    )
+
+
+class _NotCompared(Exception):
+    """Why golden samples were left alone."""
+
+
+def _compare_answers(client: Operations, reference: str, path: Path, manifest: Manifest) -> dict[str, str]:
+    if importlib.util.find_spec("tensorflow") is None:
+        raise _NotCompared("TensorFlow is not installed")
+    try:
+        version = client.resolve(reference)
+        golden = client.golden(version.model, version.number)
+    except NotFound as error:
+        raise _NotCompared("the hub keeps none for this version") from error
+    except HubUnreachable as error:
+        raise _NotCompared("the hub cannot be reached") from error
+    with tempfile.TemporaryDirectory(prefix="hub-verify-") as folder:
+        samples, facts = Path(folder) / "golden.npz", Path(folder) / "manifest.json"
+        samples.write_bytes(golden)
+        facts.write_bytes(manifest.canonical())
+        say("Answering the golden samples again with TensorFlow …")
+        command = [sys.executable, "-m", "hub.runtime.golden", str(path), str(facts), str(samples)]
+        quiet = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
+        ended = subprocess.run(command, env=quiet, capture_output=True, check=False)
+    if ended.returncode:
+        raise _NotCompared(f"TensorFlow ended with {ended.returncode}")
+    answers: dict[str, str] = orjson.loads(ended.stdout)
+    return answers

@@ -1,0 +1,87 @@
+"""The client: everything a program does with a hub, one method each.
+
+::
+
+    with hub.Client("https://hub.example.org") as client:
+        client.push("./export", "acme/resnet50:stable")
+        outputs = client.predict("acme/resnet50:stable", {"inputs": images})
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hub.client import pull as pulls
+from hub.client import push as pushes
+from hub.client.operations import Operations
+from hub.client.predict import Predictor
+from hub.client.progress import ProgressSink, silent
+
+
+class Client(Operations):
+    """A hub: its REST operations, and push, pull and predict.
+
+    Args:
+        url: The hub; ``HUB_URL``, the hub last logged in to or this machine's default where None.
+        token: The secret; ``HUB_TOKEN`` or the one saved for that URL where None.
+    """
+
+    def __init__(self, url: str | None = None, token: str | None = None) -> None:
+        super().__init__(url, token)
+        self._predictor = Predictor(self)
+
+    def push(
+        self,
+        path_or_model: Any,
+        name: str,
+        *,
+        alias: str | None = None,
+        head_of: str | None = None,
+        derived_from: str | None = None,
+        card: str | None = None,
+        message: str = "",
+        is_private: bool | None = None,
+        dry_run: bool = False,
+        progress: ProgressSink = silent,
+    ) -> pushes.Pushed:
+        """Publish a SavedModel directory or a Keras model; see :func:`hub.client.push.push`."""
+        return pushes.push(
+            path_or_model,
+            name,
+            alias=alias,
+            head_of=head_of,
+            derived_from=derived_from,
+            card=card,
+            message=message,
+            is_private=is_private,
+            dry_run=dry_run,
+            progress=progress,
+            client=self,
+        )
+
+    def pull(
+        self,
+        reference: str,
+        directory: Path | str | None = None,
+        *,
+        tfserving: bool = False,
+        progress: ProgressSink = silent,
+    ) -> Path:
+        """Get a version's files; see :func:`hub.client.pull.pull`."""
+        return self.pull_version(reference, directory, tfserving=tfserving, progress=progress).path
+
+    def pull_version(
+        self,
+        reference: str,
+        directory: Path | str | None = None,
+        *,
+        tfserving: bool = False,
+        progress: ProgressSink = silent,
+    ) -> pulls.Pulled:
+        """Get a version's files and what is known of it; see :func:`hub.client.pull.pull_version`."""
+        return pulls.pull_version(reference, directory, tfserving=tfserving, progress=progress, client=self)
+
+    def predict(self, reference: str, inputs: Any, signature: str | None = None) -> dict[str, np.ndarray]:
+        """Call a version; see :func:`hub.client.predict.predict`."""
+        return self._predictor.predict(reference, inputs, signature)

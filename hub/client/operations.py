@@ -1,0 +1,224 @@
+"""One method per operation of the hub's own REST API: a path, a body, and the noun that comes back.
+
+Law: an answer that is not what the hub promised is :class:`HubUnreachable`: then something else lives at that URL.
+"""
+
+from collections.abc import Iterator
+from typing import Self, TypeVar
+from urllib.parse import quote
+from uuid import UUID
+
+import httpx2
+import orjson
+from pydantic import BaseModel, ValidationError
+
+from hub.client.config import connection
+from hub.client.http import Http
+from hub.domain.access import Scope
+from hub.domain.digests import digest_of
+from hub.domain.errors import HubUnreachable, TransferFailed
+from hub.domain.manifest import Kind, Manifest
+from hub.domain.versions import Model, Version
+from hub.protocol import paths
+from hub.protocol.schemas import (
+    AliasList,
+    BeginPush,
+    CreatedToken,
+    CreateToken,
+    HubStatus,
+    Lineage,
+    ModelPage,
+    PushTicket,
+    SetAlias,
+    TokenList,
+    VersionDetail,
+    VersionPage,
+    WhoAmI,
+    WorkerList,
+    Yank,
+)
+
+_Answer = TypeVar("_Answer", bound=BaseModel)
+PAGE_ITEMS = 100
+
+
+class Operations:
+    """The REST API of one hub.
+
+    Args:
+        url: The hub; ``HUB_URL``, the hub last logged in to or this machine's default where None.
+        token: The secret; ``HUB_TOKEN`` or the one saved for that URL where None.
+    """
+
+    def __init__(self, url: str | None = None, token: str | None = None) -> None:
+        self.http = Http(connection(url, token))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let the connections go."""
+        self.http.close()
+
+    @property
+    def url(self) -> str:
+        """The hub's address."""
+        return self.http.connection.url
+
+    def whoami(self) -> WhoAmI:
+        """Who the hub thinks is asking."""
+        return self._read(WhoAmI, self.http.request("GET", paths.WHOAMI))
+
+    def status(self) -> HubStatus:
+        """What works and what does not."""
+        return self._read(HubStatus, self.http.request("GET", paths.STATUS))
+
+    def workers(self) -> WorkerList:
+        """The workers, and what each holds in memory."""
+        return self._read(WorkerList, self.http.request("GET", paths.WORKERS))
+
+    def models_page(
+        self,
+        *,
+        owner: str | None = None,
+        kind: Kind | None = None,
+        search: str | None = None,
+        after: str | None = None,
+        limit: int = PAGE_ITEMS,
+    ) -> ModelPage:
+        """One page of models in name order."""
+        query = {"owner": owner, "kind": kind, "search": search, "after": after, "limit": limit}
+        return self._read(ModelPage, self.http.request("GET", paths.MODELS, params=query))
+
+    def models(
+        self, *, owner: str | None = None, kind: Kind | None = None, search: str | None = None
+    ) -> Iterator[Model]:
+        """All models in name order."""
+        after: str | None = None
+        while True:
+            page = self.models_page(owner=owner, kind=kind, search=search, after=after)
+            yield from page.items
+            after = page.next
+            if after is None:
+                return
+
+    def model(self, name: str) -> Model:
+        """One model."""
+        return self._read(Model, self.http.request("GET", paths.model(_quoted(name))))
+
+    def delete_model(self, name: str) -> None:
+        """Remove a model with all its versions."""
+        self.http.request("DELETE", paths.model(_quoted(name)))
+
+    def versions_page(self, name: str, *, before: int | None = None, limit: int = PAGE_ITEMS) -> VersionPage:
+        """One page of a model's versions, newest first."""
+        query = {"before": before, "limit": limit}
+        return self._read(VersionPage, self.http.request("GET", paths.versions(_quoted(name)), params=query))
+
+    def versions(self, name: str) -> Iterator[Version]:
+        """A model's versions, newest first."""
+        before: int | None = None
+        while True:
+            page = self.versions_page(name, before=before)
+            yield from page.items
+            before = page.next
+            if before is None:
+                return
+
+    def version(self, name: str, number: int, *, wait_s: int | None = None) -> VersionDetail:
+        """One version with what is known of it; ``wait_s`` waits that long for the end of its validation."""
+        path = paths.version(_quoted(name), number)
+        return self._read(VersionDetail, self.http.request("GET", path, params={"wait_s": wait_s}))
+
+    def delete_version(self, name: str, number: int) -> None:
+        """Remove a version; its number is not used again."""
+        self.http.request("DELETE", paths.version(_quoted(name), number))
+
+    def resolve(self, reference: str) -> Version:
+        """The version that a reference means now."""
+        return self._read(Version, self.http.request("GET", paths.RESOLVE, params={"ref": reference}))
+
+    def manifest(self, version: Version) -> Manifest:
+        """A version's manifest, checked against its digest.
+
+        Raises:
+            TransferFailed: The bytes are not those the digest names.
+        """
+        return Manifest.parse(self.manifest_bytes(version))
+
+    def manifest_bytes(self, version: Version) -> bytes:
+        """The canonical bytes of a version's manifest, checked against its digest.
+
+        Raises:
+            TransferFailed: The bytes are not those the digest names.
+        """
+        data = self.http.request("GET", paths.manifest(_quoted(version.model), version.number)).content
+        if digest_of(data) != version.digest:
+            raise TransferFailed(f"The manifest of {version.reference} does not have the digest {version.digest}.")
+        return data
+
+    def golden(self, name: str, number: int) -> bytes:
+        """A version's golden samples, an ``.npz`` file."""
+        return self.http.request("GET", paths.golden(_quoted(name), number)).content
+
+    def yank(self, name: str, number: int, reason: str) -> Version:
+        """Withdraw a version, with a reason people will read."""
+        body = _body(Yank(reason=reason))
+        return self._read(Version, self.http.request("POST", paths.yank(_quoted(name), number), body=body))
+
+    def lineage(self, name: str, number: int) -> Lineage:
+        """What a version came from and what came from it."""
+        return self._read(Lineage, self.http.request("GET", paths.lineage(_quoted(name), number)))
+
+    def aliases(self, name: str) -> AliasList:
+        """A model's aliases and how they came to be."""
+        return self._read(AliasList, self.http.request("GET", paths.aliases(_quoted(name))))
+
+    def set_alias(self, name: str, alias: str, number: int) -> AliasList:
+        """Move an alias to a version."""
+        path = paths.alias(_quoted(name), quote(alias, safe=""))
+        return self._read(AliasList, self.http.request("PUT", path, body=_body(SetAlias(number=number))))
+
+    def tokens(self) -> TokenList:
+        """All tokens, without their secrets."""
+        return self._read(TokenList, self.http.request("GET", paths.TOKENS))
+
+    def create_token(self, name: str, scope: Scope, *, expires_in_s: int | None = None) -> CreatedToken:
+        """Make a token; its secret is in the answer and never shown again."""
+        body = _body(CreateToken(name=name, scope=scope, expires_in_s=expires_in_s))
+        return self._read(CreatedToken, self.http.request("POST", paths.TOKENS, body=body))
+
+    def revoke_token(self, token_id: str) -> None:
+        """Make a token worthless."""
+        self.http.request("DELETE", paths.token(quote(token_id, safe="")))
+
+    def begin_push(self, push: BeginPush) -> PushTicket:
+        """Open a push; safe to repeat, the one before is then forgotten by the hub in time."""
+        answer = self.http.request("POST", paths.PUSHES, body=_body(push), is_repeatable=True)
+        return self._read(PushTicket, answer)
+
+    def complete_push(self, push_id: UUID) -> Version:
+        """End a push; repeating it gives the same version."""
+        answer = self.http.request("POST", paths.push_complete(push_id), is_repeatable=True)
+        return self._read(Version, answer)
+
+    def _read(self, kind: type[_Answer], response: httpx2.Response) -> _Answer:
+        try:
+            return kind.model_validate_json(response.content)
+        except ValidationError as error:
+            raise HubUnreachable(
+                f"What answers at {self.url} is not a hub this client understands.",
+                remedy="Check the URL, and that client and hub have matching versions.",
+                url=self.url,
+            ) from error
+
+
+def _body(request: BaseModel) -> bytes:
+    return orjson.dumps(request.model_dump(mode="json", exclude_none=True))
+
+
+def _quoted(name: str) -> str:
+    return quote(name, safe="/")

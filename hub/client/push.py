@@ -1,0 +1,247 @@
+"""Push: a directory, or a Keras model, becomes a version of a model in a hub.
+
+1. Inspect: the very checks the hub will run, before a byte is sent.
+2. Hash every file once, and say what there is.
+3. Send the blobs that the hub does not have.
+4. Complete; the hub checks and tries the version; wait for its verdict.
+
+Laws: every step may be repeated, so the same push again after any failure goes on where that one stopped; content that
+the model has already is not pushed again; a version whose verdict is not ``ready`` is raised as :class:`InvalidModel`.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from pydantic import ValidationError
+
+from hub.client.digesting import cut_file, sources
+from hub.client.operations import Operations
+from hub.client.progress import Meter, Progress, ProgressSink, Stage, silent
+from hub.client.transfer import upload_all
+from hub.domain.errors import ExtraMissing, InvalidModel, InvalidName, NotAvailable
+from hub.domain.lineage import Edge, EdgeKind
+from hub.domain.manifest import Draft, File, Kind
+from hub.domain.names import ModelName, parse_reference
+from hub.domain.reports import Finding, Report
+from hub.domain.signatures import SERVING_DEFAULT, Signature, pair_features
+from hub.domain.versions import State, Version
+from hub.protocol.schemas import BeginPush, PushTicket, VersionDetail
+from hub.savedmodel.inspect import Inspection, inspect
+from hub.savedmodel.layout import read_layout
+
+POLL_S = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """What a push came to.
+
+    Attributes:
+        version: The version; None after a dry run.
+        report: What the hub found; after a dry run, what was found here.
+        is_existing: The model had this content already.
+        size: Bytes of all files.
+        sent: Bytes that had to be sent.
+    """
+
+    version: Version | None
+    report: Report
+    is_existing: bool
+    size: int
+    sent: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Content:
+    root: Path
+    lineage: tuple[Edge, ...]
+
+
+def push(
+    path_or_model: Any,
+    name: str,
+    *,
+    alias: str | None = None,
+    head_of: str | None = None,
+    derived_from: str | None = None,
+    card: str | None = None,
+    message: str = "",
+    is_private: bool | None = None,
+    dry_run: bool = False,
+    progress: ProgressSink = silent,
+    client: Operations | None = None,
+) -> Pushed:
+    """Publish a SavedModel directory or a Keras model.
+
+    Args:
+        path_or_model: A directory, or a Keras model: a head where it is built on an unchanged ``hub.trunk``.
+        name: ``owner/name`` or ``owner/name:alias``.
+        alias: Moves there once the version is ready.
+        head_of: The trunk that feeds this model; makes it a head.
+        derived_from: The version it was fine-tuned from.
+        card: Markdown that describes the model.
+        message: What is new in this version.
+        is_private: Whether only people with a token see the model; None leaves it as it is.
+        dry_run: Check and hash, send nothing.
+        progress: Told how far it is.
+        client: The hub; by default the one of the environment.
+
+    Raises:
+        InvalidName: The name is not one.
+        InvalidModel: It is not a model a hub takes; ``facts["findings"]`` says why.
+        DigestMismatch: A file changed meanwhile.
+        ExtraMissing: A Keras model is pushed where TensorFlow is not installed.
+        HubUnreachable: No answer from the hub.
+    """
+    model, alias = _target(name, alias)
+    if client is None:
+        with Operations() as own:
+            return push(
+                path_or_model,
+                str(model),
+                alias=alias,
+                head_of=head_of,
+                derived_from=derived_from,
+                card=card,
+                message=message,
+                is_private=is_private,
+                dry_run=dry_run,
+                progress=progress,
+                client=own,
+            )
+    with _content(path_or_model) as content:
+        progress(Progress(Stage.INSPECT))
+        inspection = _accepted(content.root)
+        lineage = content.lineage + _edges(client, inspection.signatures, head_of, derived_from)
+        files = _cut(content.root, progress)
+        size = sum(file.size for file in files)
+        if dry_run:
+            return Pushed(None, inspection.report, is_existing=False, size=size, sent=0)
+        request = BeginPush(
+            model=str(model),
+            draft=_draft(files, lineage),
+            alias=alias,
+            message=message,
+            card=card,
+            is_private=is_private,
+        )
+        version, ticket = _send(client, request, content.root, progress)
+    final = _verdict(client, version, progress)
+    if alias is not None and alias not in final.version.aliases:
+        client.set_alias(str(model), alias, version.number)
+        final = client.version(str(model), version.number)
+    sent = sum(upload.size for upload in ticket.uploads)
+    return Pushed(final.version, final.report, is_existing=ticket.existing is not None, size=size, sent=sent)
+
+
+def _target(name: str, alias: str | None) -> tuple[ModelName, str | None]:
+    reference = parse_reference(name)
+    if reference.number is not None or reference.digest is not None or reference.interface is not None:
+        raise InvalidName(
+            f"{name!r} names a version, which a push makes.",
+            remedy=f"Write {reference.model} or {reference.model}:alias.",
+        )
+    return reference.model, alias or reference.alias
+
+
+@contextmanager
+def _content(path_or_model: Any) -> Iterator[_Content]:
+    if isinstance(path_or_model, str | Path):
+        yield _Content(Path(path_or_model).expanduser(), ())
+        return
+    try:
+        exporter = import_module("hub.finetune.push")
+    except ModuleNotFoundError as error:
+        raise ExtraMissing(
+            f"Pushing a {type(path_or_model).__name__} needs {error.name}, which is not installed.",
+            remedy='Install it with: pip install "trunkhub[finetune]". Or push the directory of a SavedModel.',
+        ) from error
+    with TemporaryDirectory(prefix="hub-push-") as directory:
+        parts = exporter.export_for_push(path_or_model, Path(directory) / "export")
+        yield _Content(Path(parts.path), tuple(parts.lineage))
+
+
+def _accepted(root: Path) -> Inspection:
+    inspection = inspect(root)
+    errors = inspection.report.errors()
+    if not inspection.report.is_accepted:
+        raise _refused(f"{root} is not a model a hub takes", errors, inspection.report)
+    return inspection
+
+
+def _refused(what: str, errors: list[Finding], report: Report) -> InvalidModel:
+    reasons = [finding.message for finding in errors] or [*report.servable.reasons, *report.safe.reasons]
+    remedy = next((finding.remedy for finding in errors if finding.remedy), None)
+    return InvalidModel(
+        f"{what}: {reasons[0].rstrip('.') if reasons else 'no reason was given'}.",
+        remedy=remedy,
+        findings=[finding.model_dump(mode="json") for finding in errors],
+    )
+
+
+def _edges(
+    client: Operations, signatures: Mapping[str, Signature], head_of: str | None, derived_from: str | None
+) -> tuple[Edge, ...]:
+    edges = []
+    if head_of is not None:
+        edges.append(_head_edge(client, signatures, client.resolve(head_of)))
+    if derived_from is not None:
+        base = client.resolve(derived_from)
+        edges.append(Edge(kind=EdgeKind.FINETUNED_FROM, model=base.model, number=base.number, digest=base.digest))
+    return tuple(edges)
+
+
+def _head_edge(client: Operations, signatures: Mapping[str, Signature], trunk: Version) -> Edge:
+    if trunk.kind is not Kind.TRUNK:
+        raise InvalidModel(f"{trunk.reference} is a head; a head stands on a trunk.", remedy="Name a trunk.")
+    offered = client.version(trunk.model, trunk.number).signatures
+    name = SERVING_DEFAULT if SERVING_DEFAULT in offered or len(offered) != 1 else next(iter(offered))
+    if name not in offered:
+        raise InvalidModel(
+            f"{trunk.reference} has no signature {name!r} for a head to stand on; it has {sorted(offered)}."
+        )
+    for signature in signatures.values():
+        pair_features(offered[name], signature)
+    return Edge(kind=EdgeKind.HEAD_OF, model=trunk.model, number=trunk.number, digest=trunk.digest, signature=name)
+
+
+def _cut(root: Path, progress: ProgressSink) -> tuple[File, ...]:
+    layout = read_layout(root)
+    meter = Meter(progress, Stage.HASH, layout.size)
+    return tuple(cut_file(root / path, path, meter.add) for path in layout.files)
+
+
+def _draft(files: tuple[File, ...], lineage: tuple[Edge, ...]) -> Draft:
+    is_head = any(edge.kind is EdgeKind.HEAD_OF for edge in lineage)
+    try:
+        return Draft(kind=Kind.HEAD if is_head else Kind.TRUNK, files=files, lineage=lineage)
+    except ValidationError as error:
+        reason = error.errors()[0]["msg"].removeprefix("Value error, ")
+        raise InvalidModel(f"The files cannot be a version: {reason}.") from error
+
+
+def _send(client: Operations, request: BeginPush, root: Path, progress: ProgressSink) -> tuple[Version, PushTicket]:
+    ticket = client.begin_push(request)
+    if ticket.existing is not None:
+        return ticket.existing, ticket
+    if ticket.push_id is None:
+        raise NotAvailable("The hub opened no push and named no version.", remedy="Push again.")
+    meter = Meter(progress, Stage.UPLOAD, sum(upload.size for upload in ticket.uploads))
+    upload_all(client.http, ticket.uploads, sources(root, request.draft.files), meter)
+    progress(Progress(Stage.VALIDATE))
+    return client.complete_push(ticket.push_id), ticket
+
+
+def _verdict(client: Operations, version: Version, progress: ProgressSink) -> VersionDetail:
+    progress(Progress(Stage.VALIDATE, note=version.reference))
+    detail = client.version(version.model, version.number, wait_s=POLL_S)
+    while detail.version.state is State.VALIDATING:
+        detail = client.version(version.model, version.number, wait_s=POLL_S)
+    if detail.version.state is State.REJECTED:
+        raise _refused(f"{version.reference} was rejected", detail.report.errors(), detail.report)
+    return detail

@@ -1,0 +1,45 @@
+"""The examples and the fine-tuning guide against a hub in processes of its own: every claim they make holds."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+ROOT = Path(__file__).parents[2]
+PYTHON_BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def run(program: Path, running_hub: Any, directory: Path) -> subprocess.CompletedProcess[str]:
+    """Run a program as a user would, its hub named by the environment."""
+    return subprocess.run(
+        [sys.executable, str(program)],
+        env=running_hub.environment | {"PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""},
+        cwd=directory,
+        capture_output=True,
+        text=True,
+        timeout=540,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(("example", "steps"), [("two_heads", 10), ("dynamic_rnn", 5)])
+def test_every_claim_of_an_example_holds(example: str, steps: int, running_hub: Any, tmp_path: Path) -> None:
+    done = run(ROOT / "examples" / f"{example}.py", running_hub, tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("✓") == steps
+    assert "✗" not in done.stdout
+
+
+def test_the_guide_to_fine_tuning_runs_from_top_to_bottom(running_hub: Any, tmp_path: Path) -> None:
+    guide = (ROOT / "docs/how-to/fine-tune.md").read_text()
+    program = tmp_path / "guide.py"
+    program.write_text("\n".join(PYTHON_BLOCK.findall(guide)))
+    done = run(program, running_hub, tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "demo/small-eye@1" in done.stdout
+    assert running_hub.cli("lineage", "demo/tuned-eye@1").stdout.count("demo/small-eye@1") >= 1

@@ -1,0 +1,97 @@
+"""The cache of pulled versions."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from hub.client.cache import Cache, Placed
+from hub.client.digesting import cut_file
+from hub.domain.manifest import Kind, Manifest
+from hub.domain.versions import State, Version
+
+URL = "http://127.0.0.1:8460"
+DIGEST = "sha256:" + "0" * 64
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Cache:
+    return Cache(tmp_path / "cache")
+
+
+def keep(cache: Cache, tmp_path: Path, **content: bytes) -> Manifest:
+    root = tmp_path / "finished"
+    root.mkdir()
+    for name, data in content.items():
+        (root / name).write_bytes(data)
+    files = tuple(cut_file(root / name, name, lambda _: None) for name in content)
+    manifest = Manifest(kind=Kind.TRUNK, files=files, signatures={}, tuning_face=None, tensors=(), lineage=())
+    cache.keep(manifest.canonical(), root)
+    return manifest
+
+
+def a_version() -> Version:
+    return Version(
+        model="acme/echo",
+        number=3,
+        digest=DIGEST,
+        kind=Kind.TRUNK,
+        state=State.READY,
+        interface=1,
+        size=1,
+        created_at=datetime(2026, 1, 2, tzinfo=UTC),
+        created_by="me",
+    )
+
+
+def test_what_was_kept_is_found(cache: Cache, tmp_path: Path):
+    manifest = keep(cache, tmp_path, graph=b"graph")
+    assert cache.snapshot(manifest.digest()) == manifest
+    assert (cache.snapshot_path(manifest.digest()) / "graph").read_bytes() == b"graph"
+
+
+def test_nothing_is_found_of_what_was_not_kept_or_was_discarded(cache: Cache, tmp_path: Path):
+    assert cache.snapshot(DIGEST) is None
+    manifest = keep(cache, tmp_path, graph=b"graph")
+    cache.discard(manifest.digest())
+    assert cache.snapshot(manifest.digest()) is None
+
+
+@pytest.mark.parametrize("written", [b"grapf", b"longer than it was"])
+def test_a_file_that_was_written_to_takes_the_snapshot_out_of_use(cache: Cache, tmp_path: Path, written: bytes):
+    manifest = keep(cache, tmp_path, graph=b"graph")
+    path = cache.snapshot_path(manifest.digest()) / "graph"
+    path.chmod(0o644)
+    path.write_bytes(written)
+    assert cache.snapshot(manifest.digest()) is None
+    assert cache.places(set(manifest.blobs())) == {}
+
+
+def test_a_manifest_that_was_written_to_is_not_believed(cache: Cache, tmp_path: Path):
+    manifest = keep(cache, tmp_path, graph=b"graph")
+    (path,) = (cache.root / "manifests").iterdir()
+    path.write_bytes(path.read_bytes().replace(b"trunk", b"trunC"))
+    assert cache.manifest(manifest.digest()) is None
+
+
+def test_a_blob_is_found_where_a_kept_version_has_it(cache: Cache, tmp_path: Path):
+    manifest = keep(cache, tmp_path, graph=b"graph", weights=b"weights")
+    wanted = manifest.files[1].blobs[0].digest
+    (place,) = cache.places({wanted, DIGEST}).values()
+    assert place.path.read_bytes()[place.offset : place.offset + place.size] == b"weights"
+    assert place.is_whole_file
+
+
+def test_a_reference_is_remembered_with_its_exact_forms_for_one_hub(cache: Cache):
+    cache.remember(URL, "acme/echo:stable", a_version())
+    for reference in ("acme/echo:stable", "acme/echo@3", f"acme/echo@{DIGEST}"):
+        assert cache.recall(URL, reference) == a_version()
+    assert cache.recall(URL, "acme/echo") is None
+    assert cache.recall("http://other.example", "acme/echo:stable") is None
+
+
+def test_which_version_a_directory_holds_is_remembered(cache: Cache, tmp_path: Path):
+    placed = Placed("acme/echo@3", DIGEST, URL)
+    cache.note_placed(tmp_path, placed)
+    assert cache.placed(tmp_path) == placed
+    assert cache.placed(tmp_path / "other") is None
