@@ -16,7 +16,16 @@ from hub.domain.signatures import Signature
 from hub.storage.blobs.memory import MemoryBlobStore
 
 SUPPORT = Path(__file__).parent / "support"
+SLOW_ROOMS = ("browser", "contract", "e2e", "integration")
 Publish = Callable[..., str]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave to ``make test`` what needs servers, databases, browsers or TensorFlow."""
+    for item in items:
+        room = item.path.relative_to(Path(__file__).parent).parts[0]
+        if room in SLOW_ROOMS:
+            item.add_marker("slow")
 
 
 @pytest.fixture(scope="session")

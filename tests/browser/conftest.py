@@ -238,9 +238,9 @@ def empty_hub(open_hub: Open) -> Hub:
     return open_hub()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """A real browser."""
+    """A real browser; gone with its module, because Playwright keeps an event loop running in this thread."""
     program = shutil.which("chromium") or shutil.which("google-chrome")
     if program is None:
         pytest.fail("These tests need Chromium. Install it with: apt-get install -y --no-install-recommends chromium")

@@ -29,11 +29,31 @@ def test_every_form_of_reference_is_read(text: str, reference: Reference):
 @pytest.mark.parametrize(
     "text",
     [
-        "", "acme", "acme/", "/x", "Acme/x", "acme/x/y", "acme/../x", "a..b/x", "acme/x@", "acme/x@0", "acme/x@-1", "acme/x@1.5",
-        "acme/x:", "acme/x:1", "acme/x~", "acme/x@sha256:12", "api/x", "v1/x", "acme/x y", "acme/x\n", "acme/x@7:stable",
-        "acme/" + "x" * 97, "acme/x@99999999999",
+        "",
+        "acme",
+        "acme/",
+        "/x",
+        "Acme/x",
+        "acme/x/y",
+        "acme/../x",
+        "a..b/x",
+        "acme/x@",
+        "acme/x@0",
+        "acme/x@-1",
+        "acme/x@1.5",
+        "acme/x:",
+        "acme/x:1",
+        "acme/x~",
+        "acme/x@sha256:12",
+        "api/x",
+        "v1/x",
+        "acme/x y",
+        "acme/x\n",
+        "acme/x@7:stable",
+        "acme/" + "x" * 97,
+        "acme/x@99999999999",
     ],
-)  # fmt: skip
+)
 def test_what_is_not_a_reference_is_refused(text: str):
     with pytest.raises(InvalidName):
         parse_reference(text)
@@ -59,9 +79,10 @@ def test_a_reference_survives_being_written_and_read(reference: Reference):
 @given(st.text())
 def test_any_text_is_a_reference_or_an_invalid_name(text: str):
     try:
-        assert parse_reference(str(parse_reference(text))) == parse_reference(text)
-    except InvalidName as error:
-        assert error.detail
+        reference = parse_reference(text)
+    except InvalidName:
+        return
+    assert parse_reference(str(reference)) == reference
 
 
 def test_an_alias_never_looks_like_a_number():
