@@ -83,7 +83,7 @@ def main() -> None:
     try:
         app(prog_name="hub")
     except HubError as error:
-        complain(error.detail, error.remedy)
+        complain(f"{error.detail} {error.inside}" if error.inside else error.detail, error.remedy)
         sys.exit(UNREACHABLE if isinstance(error, HubUnreachable | TransferFailed) else REFUSED)
     except OSError as error:
         complain(f"{error.filename}: {error.strerror}." if error.filename else f"{error}.", None)

@@ -7,13 +7,17 @@ import typer
 
 from hub.cli.arguments import check_reference, needs_extra
 
+DataDirOption = Annotated[Path | None, typer.Option(help="Folder of everything that has no address of its own.")]
+DatabaseOption = Annotated[str | None, typer.Option(help="SQLAlchemy URL; SQLite in the folder by default.")]
+StorageOption = Annotated[str | None, typer.Option(help="file:///… or s3://bucket/prefix?endpoint_url=…")]
+
 
 def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on; 127.0.0.1 by default.")] = None,
     port: Annotated[int | None, typer.Option(min=0, max=65_535, help="8460 by default; 0 takes a free one.")] = None,
-    data_dir: Annotated[Path | None, typer.Option(help="Folder of everything that has no address of its own.")] = None,
-    database_url: Annotated[str | None, typer.Option(help="SQLAlchemy URL; SQLite in the folder by default.")] = None,
-    storage_url: Annotated[str | None, typer.Option(help="file:///… or s3://bucket/prefix?endpoint_url=…")] = None,
+    data_dir: DataDirOption = None,
+    database_url: DatabaseOption = None,
+    storage_url: StorageOption = None,
     workers: Annotated[int | None, typer.Option(min=1, max=64, help="Worker processes; one per device found.")] = None,
     device: Annotated[list[str] | None, typer.Option(help="Serve on this one (gpu:0, cpu:0); may be repeated.")] = None,
     preload: Annotated[
