@@ -8,7 +8,8 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +27,8 @@ class RunningHub:
     url: str
     token: str
     environment: dict[str, str]
+    pid: int
+    data: Path
 
     def cli(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run one ``hub`` command against it."""
@@ -34,10 +37,9 @@ class RunningHub:
         )
 
 
-@pytest.fixture(scope="module")
-def running_hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHub]:
+@contextmanager
+def serving(home: Path, *options: str) -> Iterator[RunningHub]:
     """A hub on a free port with a data folder and an account of its own, ready; it must end cleanly."""
-    home = tmp_path_factory.mktemp("hub")
     environment = {key: value for key, value in os.environ.items() if not key.startswith("HUB_")}
     environment |= {
         "HOME": str(home),
@@ -47,12 +49,14 @@ def running_hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHub
     }
     log = home / "hub.log"
     with log.open("wb") as output:
-        command = [*HUB, "serve", "--port", "0", "--data-dir", str(home / "data"), "--device", "cpu:0"]
+        command = [*HUB, "serve", "--port", "0", "--data-dir", str(home / "data"), "--device", "cpu:0", *options]
         server = subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT)
     try:
-        url, token = _announced(log, server)
+        url = _announced(log, server)
+        token = _admin_token(home)
         _wait_until_ready(url, log, server)
-        yield RunningHub(url, token, environment | {"HUB_URL": url, "HUB_TOKEN": token})
+        account = environment | {"HUB_URL": url, "HUB_TOKEN": token}
+        yield RunningHub(url, token, account, server.pid, home / "data")
         server.send_signal(signal.SIGTERM)
         assert server.wait(STOPPED_WITHIN_S) == 0, log.read_text()
     finally:
@@ -60,13 +64,31 @@ def running_hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHub
         server.wait()
 
 
-def _announced(log: Path, server: "subprocess.Popen[bytes]") -> tuple[str, str]:
+@pytest.fixture(scope="module")
+def running_hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHub]:
+    """A hub on the embedded defaults."""
+    with serving(tmp_path_factory.mktemp("hub")) as hub:
+        yield hub
+
+
+@pytest.fixture
+def start_hub() -> Callable[..., AbstractContextManager[RunningHub]]:
+    """Starts a hub in a home folder, with options of ``hub serve``."""
+    return serving
+
+
+def _admin_token(home: Path) -> str:
+    """As the first start kept it for the account's commands."""
+    kept = (home / "config/trunkhub/credentials.json").read_text()
+    return re.findall(r"trunkhub_[\w-]+", kept)[0]
+
+
+def _announced(log: Path, server: "subprocess.Popen[bytes]") -> str:
     give_up = time.monotonic() + READY_WITHIN_S
     while time.monotonic() < give_up and server.poll() is None:
-        text = log.read_text()
-        url, token = re.search(r"http://[\d.]+:\d+", text), re.search(r"trunkhub_[\w-]+", text)
-        if url and token and "Trunk Hub is at" in text:
-            return url.group(), token.group()
+        said = re.search(r"Trunk Hub is at (http://\S+)", log.read_text())
+        if said:
+            return said.group(1)
         time.sleep(0.1)
     pytest.fail(f"the hub did not say where it is:\n{log.read_text()}")
 
