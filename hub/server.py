@@ -12,7 +12,7 @@ import shutil
 import signal
 import socket
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -61,7 +61,7 @@ def run(settings: Settings) -> None:
     """
     configure_logging(settings.log_format, settings.log_level)
     _require_worker()
-    with _listening(settings) as listener, _owned(settings.data_path), _run_folder() as run_folder:
+    with _listening(settings) as listener, _owned(settings.data_path), _run_folder(settings.data_path) as run_folder:
         url = _url(settings, listener)
         catalog = Catalog(settings.database)
         try:
@@ -123,13 +123,14 @@ def migrate(settings: Settings) -> str:
 
 def doctor(settings: Settings) -> HubStatus:
     """Check, without a running hub, what a hub with these settings needs."""
-    checks = (
-        checked("database", lambda: Catalog(settings.database).check()),
-        checked("storage", lambda: open_store(settings.storage).check()),
-        checked("data folder", lambda: _check_folder(settings.data_path)),
-        checked("engine", _require_worker),
-        checked("devices", lambda: _check_devices(settings)),
-    )
+    needed: dict[str, Callable[[], None]] = {
+        "database": lambda: Catalog(settings.database).check(),
+        "storage": lambda: open_store(settings.storage).check(),
+        "data folder": lambda: _check_folder(settings.data_path),
+        "engine": _require_worker,
+        "devices": lambda: _check_devices(settings),
+    }
+    checks = tuple(checked(name, check, shows_inside=True) for name, check in needed.items())
     return HubStatus(ok=all(check.ok for check in checks), checks=checks)
 
 
@@ -207,10 +208,14 @@ def _unusable(folder: Path, error: OSError) -> NotAvailable:
 
 
 @contextmanager
-def _run_folder() -> Iterator[Path]:
-    """A short path for sockets (a Unix socket's may have 107 characters)."""
-    with tempfile.TemporaryDirectory(prefix="trunkhub-") as folder:
-        yield Path(folder)
+def _run_folder(data: Path) -> Iterator[Path]:
+    """Where child processes work: empty at the start, whatever a killed hub left there, and gone at the end."""
+    folder = data / "run"
+    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _url(settings: Settings, listener: socket.socket) -> str:

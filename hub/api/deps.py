@@ -2,13 +2,14 @@
 
 from typing import Annotated
 
-from fastapi import Depends, Path, Query, Request
+from fastapi import Depends, Header, Path, Query, Request
 
 from hub.domain.access import Principal
+from hub.domain.names import MAX_NUMBER
 from hub.services.house import House
 
-MAX_INTEGER = 2**31 - 1
 MAX_PAGE = 200
+WITHOUT_NUL = r"^[^\x00]*$"
 
 
 def _house(request: Request) -> House:
@@ -24,8 +25,14 @@ def _asking(request: Request, house: HouseDep) -> Principal:
 
 
 Asking = Annotated[Principal, Depends(_asking)]
-Number = Annotated[int, Path(ge=1, le=MAX_INTEGER, description="A version's number.")]
+Number = Annotated[int, Path(ge=1, le=MAX_NUMBER, description="A version's number.")]
 Limit = Annotated[int, Query(ge=1, le=MAX_PAGE, description="Items on a page.")]
+
+IdempotencyKey = Annotated[
+    str | None,
+    Header(max_length=200, pattern=r"^[!-~]+$", description="The same key means the same request, sent again."),
+]
+TokenId = Annotated[str, Path(max_length=64, pattern=WITHOUT_NUL)]
 
 
 def model_name(owner: str, name: str) -> str:

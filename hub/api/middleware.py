@@ -1,9 +1,11 @@
 """Middleware: what happens to every request. Plain ASGI: Starlette's base class costs a quarter millisecond each time.
 
-Laws: every answer has an ``X-Request-Id`` and appears in the access log and the metrics once; a body longer than its
+Laws: every answer has an ``X-Request-Id`` and appears in the access log (probes and polls that went well only for who
+wants to debug) and the metrics once; a body longer than its
 limit is refused, announced or not; whatever was not foreseen becomes a 500 problem, and its traceback goes to the log.
 """
 
+import logging
 import re
 import time
 from dataclasses import dataclass
@@ -71,7 +73,7 @@ class Observed:
             await self.app(scope, counted, stamped)
         except Exception as error:
             if not isinstance(error, HubError):
-                _log.exception("request.failed", method=scope["method"], path=scope["path"])
+                _log.exception("request.failed", method=scope["method"], path=_sent_path(scope))
                 error = HubError("The hub could not do this.", remedy="Its log says why, under the request's id.")
             if exchange.status:
                 raise
@@ -132,8 +134,15 @@ def _route(scope: Scope) -> str:
         return str(route.path)
     endpoint: Any = scope.get("endpoint")
     routes: Any = getattr(scope.get("app"), "routes", ())
-    found = (route.path for route in routes if getattr(route, "endpoint", None) is endpoint)
+    found = (
+        route.path for route in routes if endpoint in (getattr(route, "endpoint", None), getattr(route, "app", None))
+    )
     return next(found, "nothing") if endpoint is not None else "nothing"
+
+
+def _sent_path(scope: Scope) -> str:
+    """The path as it was sent, percent-encoded: decoded it could hold line breaks and forge log lines."""
+    return str(scope["raw_path"].decode("ascii", "backslashreplace"))
 
 
 def _record(scope: Scope, exchange: _Exchange) -> None:
@@ -143,12 +152,12 @@ def _record(scope: Scope, exchange: _Exchange) -> None:
     metrics.REQUEST_SECONDS.labels(method, route).observe(seconds)
     metrics.RECEIVED_BYTES.inc(exchange.received)
     metrics.SENT_BYTES.inc(exchange.sent)
-    if scope["path"] in _QUIET and exchange.status < 400:
-        return
-    _log.info(
+    is_noise = exchange.status < 400 and (scope["path"] in _QUIET or b"wait_s=" in scope["query_string"])
+    _log.log(
+        logging.DEBUG if is_noise else logging.INFO,
         "request.answered",
         method=method,
-        path=scope["path"],
+        path=_sent_path(scope),
         status=exchange.status,
         duration_ms=round(seconds * 1000, 1),
         received_bytes=exchange.received,

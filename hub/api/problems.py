@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import structlog
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
@@ -19,6 +20,7 @@ from hub.protocol.problems import CONTENT_TYPE, RETRY_AFTER_S, to_problem
 MAX_SHOWN = 10
 _NOT_JSON = "json_invalid"
 _NO_ANSWER = 499  # nginx' number for a client that left; nobody reads it but the access log
+_log = structlog.get_logger(__name__)
 
 
 def install(app: FastAPI) -> None:
@@ -31,6 +33,8 @@ def install(app: FastAPI) -> None:
 
 def problem_response(error: HubError, request_id: str | None, /, **more: str) -> Response:
     """The answer that stands for an error; ``more`` are keys that a facade's clients look for."""
+    if error.inside:
+        _log.error("request.refused", code=error.code, detail=error.detail, inside=error.inside)
     return _response({**to_problem(error, request_id=request_id), **more}, _headers(error))
 
 

@@ -48,20 +48,22 @@ class HubError(Exception):
     Args:
         detail: One sentence that names the thing.
         remedy: What the reader can do about it.
+        inside: What only the people who run the hub may read, such as a path or an address; it is never sent.
         facts: Machine-readable facts (JSON values).
     """
 
     code: ClassVar[str] = "error"
     status: ClassVar[int] = 500
 
-    def __init__(self, detail: str, *, remedy: str | None = None, **facts: Any) -> None:
+    def __init__(self, detail: str, *, remedy: str | None = None, inside: str | None = None, **facts: Any) -> None:
         super().__init__(detail)
         self.detail = detail
         self.remedy = remedy
+        self.inside = inside
         self.facts = facts
 
     def __str__(self) -> str:
-        return f"{self.detail} {self.remedy}" if self.remedy else self.detail
+        return " ".join(part for part in (self.detail, self.inside, self.remedy) if part)
 
 
 class Unauthorized(HubError):

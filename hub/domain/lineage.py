@@ -1,12 +1,15 @@
 """Lineage: typed edges from a version to the versions it came from, pinned by digest."""
 
 from enum import StrEnum
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from hub.domain.digests import Digest
-from hub.domain.names import ModelNameText
+from hub.domain.names import MAX_NUMBER, ModelNameText, PlainText
 from hub.domain.signatures import SERVING_DEFAULT
+
+MAX_SIGNATURE_CHARS = 1_000
 
 
 class EdgeKind(StrEnum):
@@ -27,6 +30,6 @@ class Edge(BaseModel):
 
     kind: EdgeKind
     model: ModelNameText
-    number: int
+    number: Annotated[int, Field(strict=True, ge=1, le=MAX_NUMBER)]
     digest: Digest
-    signature: str = SERVING_DEFAULT
+    signature: Annotated[PlainText, Field(max_length=MAX_SIGNATURE_CHARS)] = SERVING_DEFAULT

@@ -20,6 +20,7 @@ from hub.domain.signatures import Signature, TuningFace
 BLOB_BYTES = 64 << 20
 MAX_FILES = 10_000
 MAX_PATH_CHARS = 512
+MAX_EDGES = 100
 
 
 class Kind(StrEnum):
@@ -52,7 +53,7 @@ class BlobRef(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     digest: Digest
-    size: Annotated[int, Field(ge=0, le=BLOB_BYTES)]
+    size: Annotated[int, Field(strict=True, ge=0, le=BLOB_BYTES)]
 
 
 class File(BaseModel):
@@ -61,7 +62,7 @@ class File(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     path: RelativePath
-    size: Annotated[int, Field(ge=0)]
+    size: Annotated[int, Field(strict=True, ge=0)]
     digest: Digest
     blobs: tuple[BlobRef, ...]
 
@@ -91,7 +92,7 @@ class Draft(BaseModel):
 
     kind: Kind
     files: Annotated[tuple[File, ...], Field(min_length=1, max_length=MAX_FILES)]
-    lineage: tuple[Edge, ...] = ()
+    lineage: Annotated[tuple[Edge, ...], Field(max_length=MAX_EDGES)] = ()
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -101,8 +102,8 @@ class Draft(BaseModel):
             raise ValueError("two files have the same path, or differ only in case")
         if folded & {str(folder) for path in folded for folder in PurePosixPath(path).parents}:
             raise ValueError("a path is both a file and a folder")
-        is_head = any(edge.kind is EdgeKind.HEAD_OF for edge in self.lineage)
-        if (self.kind is Kind.HEAD) != is_head:
+        trunks = sum(edge.kind is EdgeKind.HEAD_OF for edge in self.lineage)
+        if trunks != (self.kind is Kind.HEAD):
             raise ValueError("a head needs exactly one head_of edge, a trunk has none")
         return self
 

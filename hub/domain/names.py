@@ -14,6 +14,7 @@ from hub.domain.errors import InvalidName
 
 _PART = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,94}[a-z0-9])?")
 _ALIAS = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
+_UNSTORABLE = re.compile(r"[\0\ud800-\udfff]")
 _NUMBER = re.compile(r"[1-9][0-9]{0,8}")
 RESERVED_OWNERS = frozenset(
     {
@@ -34,6 +35,7 @@ RESERVED_OWNERS = frozenset(
 )
 _NAME_REMEDY = "Write owner/name with lower-case letters, digits, '.', '_' and '-', such as acme/resnet50."
 LATEST = "latest"
+MAX_NUMBER = 999_999_999
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -143,5 +145,13 @@ def _alias_text(text: str) -> str:
         raise ValueError(error.detail) from error
 
 
+def _plain_text(text: str) -> str:
+    if _UNSTORABLE.search(text):
+        raise ValueError("a text cannot have NUL characters or halves of surrogate pairs")
+    return text
+
+
 ModelNameText = Annotated[str, AfterValidator(_name_text)]
 AliasText = Annotated[str, AfterValidator(_alias_text)]
+PlainText = Annotated[str, AfterValidator(_plain_text)]
+"""Text that every database can hold."""

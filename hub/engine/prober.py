@@ -1,11 +1,13 @@
 """The prober: has unknown versions loaded and called in throw-away processes.
 
 A zygote imports TensorFlow once and forks a child per probe. Laws: whatever a probed version does to its process or to
-the zygote becomes a result; a zygote that died is replaced; nothing a probe wrote is left behind.
+the zygote becomes a result; what somebody else may have killed is tried once more; a zygote that died is replaced;
+nothing a probe wrote is left behind.
 """
 
 import asyncio
 import shutil
+import signal
 from dataclasses import asdict
 from pathlib import Path
 from uuid import uuid4
@@ -24,6 +26,8 @@ from hub.runtime.orders import Order
 _AT_ONCE = 2
 _ATTEMPTS = 2
 _START_S = 120.0
+_LOST = Ending("lost")
+_KILLED = Ending("signal", signal.SIGKILL)
 _log = structlog.get_logger()
 
 
@@ -76,17 +80,21 @@ class Prober:
         }
         # The zygote keeps the time itself; this deadline only covers a zygote that hangs.
         deadline_at = asyncio.get_running_loop().time() + _START_S + self._limits.wall_s
+        ending = _LOST
         for _ in range(_ATTEMPTS):
             link = await self._started()
             try:
                 async with asyncio.timeout_at(deadline_at):
                     reply = await link.call(header, (), deadline_at)
-                return Ending(**reply.header["ending"])
+                ending = Ending(**reply.header["ending"])
             except WorkerLost:
-                _log.warning("zygote.lost", digest=order.digest)
+                ending = _LOST
             except TimeoutError as error:
                 raise NotAvailable("The process for probes does not answer.", remedy="Push again later.") from error
-        return Ending("lost")
+            if ending not in (_LOST, _KILLED):
+                break
+            _log.warning("probe.lost", digest=order.digest, ending=str(ending))
+        return ending
 
     async def _started(self) -> Link:
         async with self._starting:

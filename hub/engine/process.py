@@ -99,6 +99,7 @@ async def start_module(name: str, module: str, arguments: list[str], device: Dev
             sys.executable,
             *command,
             pass_fds=[theirs.fileno()],
+            start_new_session=True,  # Ctrl-C in a terminal is for the hub, which lets requests inside finish
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,

@@ -5,6 +5,7 @@ process, every request inside fails at once and the next process knows nothing o
 """
 
 import asyncio
+import logging
 from collections.abc import Callable
 from pathlib import Path
 
@@ -47,6 +48,7 @@ class Supervisor:
         self._child: Child | None = None
         self._state: WorkerState = "starting"
         self._restarts = 0
+        self._is_stopping = False
         self._running: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -55,6 +57,7 @@ class Supervisor:
 
     async def stop(self) -> None:
         """End the worker and do not start another."""
+        self._is_stopping = True
         if self._running is not None:
             self._running.cancel()
             await asyncio.gather(self._running, return_exceptions=True)
@@ -102,7 +105,8 @@ class Supervisor:
             link.close()
             child.kill()
             code = await child.ended()
-            _log.warning("worker.ended", device=str(self.device), pid=child.pid, code=code)
+            level = logging.INFO if self._is_stopping else logging.WARNING
+            _log.log(level, "worker.ended", device=str(self.device), pid=child.pid, code=code)
 
     async def _become_ready(self, child: Child, link: Link) -> None:
         try:

@@ -110,8 +110,15 @@ def to_numpy(tensor: Tensor) -> np.ndarray:
     """
     _check_bytes(tensor)
     if tensor.dtype == "string":
-        return unpack_strings(tensor.data, tensor.count).reshape(tensor.shape)
+        return _unpacked(tensor).reshape(tensor.shape)
     return np.frombuffer(tensor.data, dtype=numpy_dtype(tensor.dtype)).reshape(tensor.shape)
+
+
+def _unpacked(tensor: Tensor) -> np.ndarray:
+    try:
+        return unpack_strings(tensor.data, tensor.count)
+    except InvalidTensor as error:
+        raise InvalidTensor(f"Tensor {tensor.name!r} cannot be read: {error.detail}", tensor=tensor.name) from error
 
 
 def from_numpy(name: str, array: np.ndarray) -> Tensor:

@@ -13,7 +13,7 @@ from hub.domain.access import Scope, Token
 from hub.domain.digests import Digest
 from hub.domain.lineage import Edge
 from hub.domain.manifest import Draft
-from hub.domain.names import AliasText, ModelNameText
+from hub.domain.names import MAX_NUMBER, AliasText, ModelNameText, PlainText
 from hub.domain.reports import Report
 from hub.domain.signatures import Signature, TuningFace
 from hub.domain.versions import Model, Version
@@ -36,8 +36,8 @@ class BeginPush(_Request):
     model: ModelNameText
     draft: Draft
     alias: AliasText | None = None
-    message: Annotated[str, Field(max_length=MAX_MESSAGE_CHARS)] = ""
-    card: Annotated[str, Field(max_length=MAX_CARD_CHARS)] | None = None
+    message: Annotated[PlainText, Field(max_length=MAX_MESSAGE_CHARS)] = ""
+    card: Annotated[PlainText, Field(max_length=MAX_CARD_CHARS)] | None = None
     is_private: bool | None = None
 
 
@@ -101,7 +101,7 @@ class VersionDetail(_Answer):
 class SetAlias(_Request):
     """Moves an alias."""
 
-    number: Annotated[int, Field(ge=1)]
+    number: Annotated[int, Field(strict=True, ge=1, le=MAX_NUMBER)]
 
 
 class AliasMove(_Answer):
@@ -123,7 +123,7 @@ class AliasList(_Answer):
 class Yank(_Request):
     """Withdraws a version, with a reason people will read."""
 
-    reason: Annotated[str, Field(min_length=1, max_length=MAX_MESSAGE_CHARS)]
+    reason: Annotated[PlainText, Field(min_length=1, max_length=MAX_MESSAGE_CHARS)]
 
 
 class LineageNode(_Answer):
@@ -145,7 +145,7 @@ class Lineage(_Answer):
 class CreateToken(_Request):
     """Asks for a token. ``expires_in_s`` None means that it does not expire."""
 
-    name: Annotated[str, Field(min_length=1, max_length=100)]
+    name: Annotated[PlainText, Field(min_length=1, max_length=100)]
     scope: Scope
     expires_in_s: Annotated[int, Field(ge=60, le=10 * 366 * 86_400)] | None = None
 

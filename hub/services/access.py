@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 from hub.domain.access import Principal, Scope, Token
-from hub.domain.errors import Unauthorized
+from hub.domain.errors import Conflict, Unauthorized
 from hub.protocol.schemas import CreatedToken, CreateToken, TokenList
 from hub.settings import Anonymous
 from hub.storage.catalog import Catalog
@@ -42,6 +42,12 @@ def _bearer(authorization: str) -> str:
     return secret.strip()
 
 
+def _token_id(principal: Principal, idempotency_key: str | None) -> str:
+    if idempotency_key is None:
+        return uuid4().hex[:12]
+    return hashlib.sha256(f"{principal.name}\0{idempotency_key}".encode()).hexdigest()[:24]
+
+
 def _works(token: Token, now: datetime) -> bool:
     return token.revoked_at is None and (token.expires_at is None or token.expires_at > now)
 
@@ -66,12 +72,21 @@ class Access:
             return self._principal(cookie_token)
         return Principal(name="anonymous", scope=_SCOPES[self.anonymous], is_anonymous=True)
 
-    def create(self, principal: Principal, request: CreateToken) -> CreatedToken:
-        """Make a token."""
+    def create(self, principal: Principal, request: CreateToken, *, idempotency_key: str | None = None) -> CreatedToken:
+        """Make a token.
+
+        Args:
+            principal: Who asks.
+            request: What it is for.
+            idempotency_key: At most one token is made with it.
+
+        Raises:
+            Conflict: The key has made a token already; the hub cannot show its secret again.
+        """
         principal.require(Scope.ADMIN)
         lifetime = request.expires_in_s
         expires_at = datetime.now(UTC) + timedelta(seconds=lifetime) if lifetime else None
-        return self._add(request.name, request.scope, expires_at)
+        return self._add(request.name, request.scope, expires_at, _token_id(principal, idempotency_key))
 
     def create_first(self) -> CreatedToken | None:
         """Make an administrator's token where there is none that works; None where there is one."""
@@ -79,7 +94,7 @@ class Access:
         with self.catalog.read() as tx:
             if any(_works(token, now) and token.scope is Scope.ADMIN for token in tx.tokens()):
                 return None
-        return self._add("admin", Scope.ADMIN, None)
+        return self._add("admin", Scope.ADMIN, None, uuid4().hex[:12])
 
     def tokens(self, principal: Principal) -> TokenList:
         """All tokens, without their secrets."""
@@ -98,11 +113,15 @@ class Access:
             tx.revoke_token(token_id)
         self._known.clear()
 
-    def _add(self, name: str, scope: Scope, expires_at: datetime | None) -> CreatedToken:
+    def _add(self, name: str, scope: Scope, expires_at: datetime | None, token_id: str) -> CreatedToken:
         secret = SECRET_PREFIX + secrets.token_urlsafe(32)
-        token = Token(id=uuid4().hex[:12], name=name, scope=scope, created_at=datetime.now(UTC), expires_at=expires_at)
+        token = Token(id=token_id, name=name, scope=scope, created_at=datetime.now(UTC), expires_at=expires_at)
         with self.catalog.begin() as tx:
-            tx.add_token(token, _hashed(secret))
+            if not tx.add_token(token, _hashed(secret)):
+                raise Conflict(
+                    f"The token {token_id} was made with this Idempotency-Key; its secret was shown then.",
+                    remedy=f"Where the secret got lost, revoke {token_id} and make another token.",
+                )
         return CreatedToken(token=token, secret=secret)
 
     def _principal(self, secret: str) -> Principal:

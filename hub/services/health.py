@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import structlog
+
 from hub.domain.errors import HubError, NotAvailable
 from hub.engine.engine import Engine
 from hub.protocol.schemas import Check, HubStatus
@@ -15,6 +17,7 @@ from hub.storage.catalog import Catalog
 from hub.telemetry import metrics
 
 FRESH_S = 1.0
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
@@ -65,12 +68,18 @@ class Health:
         )
 
 
-def checked(name: str, check: Callable[[], None]) -> Check:
-    """Run one check and say how it went."""
+def checked(name: str, check: Callable[[], None], *, shows_inside: bool = False) -> Check:
+    """Run one check and say how it went; ``shows_inside`` for those who run the hub, what others may not read."""
     try:
         check()
     except HubError as error:
-        return Check(name=name, ok=False, detail=error.detail, remedy=error.remedy or "")
+        detail = error.detail
+        if error.inside and shows_inside:
+            detail = f"{detail} {error.inside}"
+        elif error.inside:
+            _log.error("check.failed", check=name, detail=detail, inside=error.inside)
+        return Check(name=name, ok=False, detail=detail, remedy=error.remedy or "")
     except Exception as error:  # noqa: BLE001 - a check that breaks is itself the news
-        return Check(name=name, ok=False, detail=f"The check broke: {type(error).__name__}: {error}")
+        _log.exception("check.broke", check=name)
+        return Check(name=name, ok=False, detail=f"The check broke: {type(error).__name__}.")
     return Check(name=name, ok=True)

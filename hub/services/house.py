@@ -6,8 +6,8 @@ answers a private model to somebody who may not see it exactly like an absent on
 The verbs, for those who write faces (all are plain functions for the thread pool unless marked ``async``)::
 
     access.authenticate(authorization: str | None, cookie_token: str | None = None) -> Principal      # Unauthorized
-    access.create(principal, CreateToken) -> CreatedToken      .tokens(principal) -> TokenList
-    access.revoke(principal, token_id: str) -> None
+    access.create(principal, CreateToken, *, idempotency_key) -> CreatedToken
+    access.revoke(principal, token_id: str) -> None            .tokens(principal) -> TokenList
     browse.models(principal, *, owner, kind, search, after, limit) -> ModelPage
     browse.model(principal, name: str) -> Model
     browse.versions(principal, name, *, before, limit) -> VersionPage
@@ -18,7 +18,8 @@ The verbs, for those who write faces (all are plain functions for the thread poo
     aliases.all(principal, name) -> AliasList                   .set(principal, name, alias, number) -> AliasList
     yanks.yank(principal, name, number, reason) -> Version
     removals.version(principal, name, number) -> None           .model(principal, name) -> None
-    pushes.begin(principal, BeginPush) -> PushTicket            .complete(principal, push_id) -> Version
+    pushes.begin(principal, BeginPush, *, idempotency_key) -> PushTicket
+    pushes.complete(principal, push_id) -> Version
     pushes.upload(principal, push_id, digest, chunks, size) -> None
     validations.wake() -> None                                  .watch() -> never returns              # async
     pulls.manifest(principal, name, number) -> bytes            .golden(principal, name, number) -> bytes

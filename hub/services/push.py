@@ -12,10 +12,10 @@ every model, so the answer which bytes are here already tells nobody anything ne
 
 import tempfile
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from uuid import UUID, uuid4
+from uuid import UUID, uuid4, uuid5
 
 from hub.domain.access import Principal, Scope
 from hub.domain.errors import (
@@ -42,6 +42,7 @@ from hub.storage.snapshots import Snapshots
 
 MISFIT = "head.does-not-fit"
 _SHOWN_MISSING = 20
+_KEYED_PUSHES = UUID("6f1f2c1e-8a55-4b7a-9d0e-2b6f0f3f7c11")  # pushes named by an Idempotency-Key
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +54,16 @@ class Pushes:
     snapshots: Snapshots
     work_root: Path
 
-    def begin(self, principal: Principal, request: BeginPush) -> PushTicket:
+    def begin(self, principal: Principal, request: BeginPush, *, idempotency_key: str | None = None) -> PushTicket:
         """Open a push, or name the version that has this content already.
 
+        Args:
+            principal: Who pushes.
+            request: What is pushed.
+            idempotency_key: The same one again means the same push.
+
         Raises:
-            Conflict: The model exists and is of the other kind.
+            Conflict: The model exists and is of the other kind, or the key was used for another push.
             InvalidModel: The trunk a head hangs on is not here, or cannot be built on.
         """
         principal.require(Scope.WRITE)
@@ -72,9 +78,11 @@ class Pushes:
                 return PushTicket(existing=_apply(tx, existing, request, principal))
         sizes = request.draft.blobs()
         missing = self.blobs.missing(sizes)
-        push = _record(principal, name, request)
+        push = _record(principal, name, request, idempotency_key)
         with self.catalog.begin() as tx:
-            tx.add_push(push)
+            done = None if tx.add_push(push) else _same_push(tx, push).completed
+            if done is not None:
+                return PushTicket(existing=tx.resolve(done))
         uploads = [Upload(digest=key, size=sizes[key], url=paths.push_blob(push.id, key)) for key in missing]
         return PushTicket(push_id=push.id, uploads=tuple(uploads))
 
@@ -231,9 +239,10 @@ def _with_fit(report: Report, trunk: Signature | None, heads: dict[str, Signatur
     return report
 
 
-def _record(principal: Principal, name: ModelName, request: BeginPush) -> PushRecord:
+def _record(principal: Principal, name: ModelName, request: BeginPush, idempotency_key: str | None) -> PushRecord:
+    is_keyed = idempotency_key is not None
     return PushRecord(
-        id=uuid4(),
+        id=uuid5(_KEYED_PUSHES, f"{principal.name}\0{idempotency_key}") if is_keyed else uuid4(),
         model=name,
         draft=request.draft,
         alias=request.alias,
@@ -244,6 +253,16 @@ def _record(principal: Principal, name: ModelName, request: BeginPush) -> PushRe
         created_at=datetime.now(UTC),
         completed=None,
     )
+
+
+def _same_push(tx: Transaction, push: PushRecord) -> PushRecord:
+    """The push that was begun with the same key, if it is for the same thing."""
+    before = tx.push(push.id)
+    if replace(before, created_at=push.created_at, completed=None) != push:
+        raise Conflict(
+            "This Idempotency-Key was used for another push.", remedy="Send a key of its own with each push."
+        )
+    return before
 
 
 def _apply(tx: Transaction, existing: Version, request: BeginPush, principal: Principal) -> Version:

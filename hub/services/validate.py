@@ -65,6 +65,7 @@ class Validations:
     engine: Engine
     _bell: _Bell = field(default_factory=_Bell, repr=False)
     _lost: dict[str, int] = field(default_factory=dict, repr=False)
+    _postponed: dict[str, int] = field(default_factory=dict, repr=False)
 
     def wake(self) -> None:
         """Tell the watcher that there is something to do; from any thread."""
@@ -104,7 +105,9 @@ class Validations:
             return await asyncio.to_thread(self._validating)
         except HubError as error:
             _log.warning("validation.waits", reason=str(error))
-            return []
+        except Exception:  # noqa: BLE001 - without the watch nothing would ever become ready again
+            _log.exception("validation.waits")
+        return []
 
     async def _attempt(self, version: Version) -> None:
         try:
@@ -112,6 +115,7 @@ class Validations:
         except NotFound:
             _log.info("version.removed", version=version.reference)
         except NotAvailable as error:
+            self._postponed[version.digest] = self._postponed.get(version.digest, 0) + 1
             _log.warning("validation.postponed", version=version.reference, reason=str(error))
             await asyncio.sleep(PAUSE_S)
         except Exception:  # noqa: BLE001 - one version must not end the watch for all others
@@ -120,6 +124,7 @@ class Validations:
             await asyncio.sleep(PAUSE_S)
         else:
             self._lost.pop(version.digest, None)
+            self._postponed.pop(version.digest, None)
             metrics.VALIDATIONS.labels(done.state.value).inc()
             _log.info("version.validated", version=done.reference, state=done.state.value, interface=done.interface)
         self._bell.ring()
@@ -135,7 +140,9 @@ class Validations:
 
     def _validating(self) -> list[Version]:
         with self.catalog.read() as tx:
-            return tx.validating()
+            validating = tx.validating()
+        # Those that keep being postponed go last, or two of them would hold up everybody else.
+        return sorted(validating, key=lambda version: self._postponed.get(version.digest, 0))
 
     def _record(self, name: ModelName, number: int) -> VersionRecord:
         with self.catalog.read() as tx:

@@ -58,7 +58,11 @@ def disk_errors(place: Path) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in _FULL:
-            detail = f"The disk that holds {place} is full."
-            raise NotAvailable(detail, remedy="Free some space, then try again.") from error
-        detail = f"{place} cannot be used: {error.strerror or error}."
-        raise NotAvailable(detail, remedy="Check that the folder exists and that this user may write to it.") from error
+            raise NotAvailable(
+                "The disk is full.", remedy="Free some space, then try again.", inside=f"It holds {place}."
+            ) from error
+        raise NotAvailable(
+            "A folder on the disk cannot be used.",
+            remedy="Check that the folder exists and that this user may write to it.",
+            inside=f"{place}: {error.strerror or error}.",
+        ) from error

@@ -128,10 +128,12 @@ def _route(path: str, answer: Answer, *, method: str) -> Route:
         except Unauthorized:
             return ask_to_sign_in(request)
         except HubError as error:
+            if error.inside:
+                _log.error("page.refused", code=error.code, detail=error.detail, inside=error.inside)
             return problem_page(request, error, _request_id(request))
         except Exception:  # noqa: BLE001 - whatever it is, the reader gets a page and the log gets the rest
             request_id = _request_id(request)
-            _log.exception("page.failed", path=request.url.path, request_id=request_id)
+            _log.exception("page.failed", path=repr(request.url.path), request_id=request_id)
             error = HubError(
                 "The hub could not make this page.", remedy="Its log says why, under the request id below."
             )

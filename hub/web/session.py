@@ -70,7 +70,7 @@ async def sign_in(request: Request, house: House) -> Response:
     try:
         await run_in_threadpool(house.access.authenticate, None, secret)
     except Unauthorized as error:
-        return _sign_in_form(request, problem=str(error), status=401, target=target)
+        return _sign_in_form(request, problem=error.detail, status=401, target=target)
     response = RedirectResponse(target, status_code=303)
     response.set_cookie(
         COOKIE,

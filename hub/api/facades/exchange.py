@@ -57,9 +57,13 @@ def route(house: House, method: str, path: str, handler: Handler) -> Route:
         try:
             return await handler(house, request)
         except HubError as error:
-            return problem_response(error, getattr(request.state, "request_id", None), error=str(error))
+            return problem_response(error, getattr(request.state, "request_id", None), error=_sentence(error))
 
     return Route(path, endpoint, methods=[method])
+
+
+def _sentence(error: HubError) -> str:
+    return f"{error.detail} {error.remedy}" if error.remedy else error.detail
 
 
 async def caller(house: House, request: Request) -> Principal:

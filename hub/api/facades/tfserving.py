@@ -9,9 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TypeVar
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute
+from starlette.routing import BaseRoute, Route
 
 from hub.api.facades.exchange import JSON, caller, deadline_s, infer, json_answer, off_loop, read_body, route
 from hub.domain.names import ModelName, Reference, parse_reference
@@ -36,10 +37,16 @@ def routes(house: House) -> list[BaseRoute]:
     verbs = {"predict": _predict, "classify": _classify, "regress": _regress}
     found: list[BaseRoute] = []
     for path in _CHOICES:
-        found += [route(house, "POST", f"{path}:{verb}", handler) for verb, handler in verbs.items()]
+        for verb, handler in verbs.items():
+            found += [route(house, "POST", f"{path}:{verb}", handler), Route(f"{path}:{verb}", _only_post)]
         found.append(route(house, "GET", f"{path}/metadata", _metadata))
         found.append(route(house, "GET", path, _status))
     return found
+
+
+async def _only_post(_request: Request) -> Response:
+    # Without this route a GET would ask for the status of an alias named "predict".
+    raise HTTPException(405, headers={"Allow": "POST"})
 
 
 def _reference(request: Request) -> Reference:

@@ -3,7 +3,7 @@
 from fastapi import APIRouter
 
 from hub import __version__
-from hub.api.deps import Asking, HouseDep
+from hub.api.deps import Asking, HouseDep, IdempotencyKey, TokenId
 from hub.protocol import paths
 from hub.protocol.schemas import CreatedToken, CreateToken, HubStatus, TokenList, WhoAmI, WorkerList
 
@@ -35,12 +35,14 @@ def tokens(house: HouseDep, asking: Asking) -> TokenList:
 
 
 @router.post(paths.TOKENS, status_code=201)
-def create_token(house: HouseDep, asking: Asking, body: CreateToken) -> CreatedToken:
-    """Make a token; its secret is shown this once."""
-    return house.access.create(asking, body)
+def create_token(
+    house: HouseDep, asking: Asking, body: CreateToken, idempotency_key: IdempotencyKey = None
+) -> CreatedToken:
+    """Make a token; its secret is shown this once, so the same ``Idempotency-Key`` again is a conflict."""
+    return house.access.create(asking, body, idempotency_key=idempotency_key)
 
 
 @router.delete(f"{paths.TOKENS}/{{token_id}}", status_code=204)
-def revoke_token(house: HouseDep, asking: Asking, token_id: str) -> None:
+def revoke_token(house: HouseDep, asking: Asking, token_id: TokenId) -> None:
     """Make a token worthless."""
     house.access.revoke(asking, token_id)

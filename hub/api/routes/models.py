@@ -4,8 +4,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from hub.api.deps import MAX_INTEGER, Asking, HouseDep, Limit, Name, Number
+from hub.api.deps import WITHOUT_NUL, Asking, HouseDep, Limit, Name, Number
 from hub.domain.manifest import Kind
+from hub.domain.names import MAX_NUMBER
 from hub.domain.versions import Model, Version
 from hub.protocol import paths
 from hub.protocol.schemas import Lineage, ModelPage, VersionDetail, VersionPage, Yank
@@ -22,10 +23,10 @@ router = APIRouter(tags=["models"])
 def list_models(
     house: HouseDep,
     asking: Asking,
-    owner: Annotated[str | None, Query(max_length=100)] = None,
+    owner: Annotated[str | None, Query(max_length=100, pattern=WITHOUT_NUL)] = None,
     kind: Kind | None = None,
-    search: Annotated[str | None, Query(max_length=200, pattern=r"^[^\x00]*$")] = None,
-    after: Annotated[str | None, Query(max_length=200)] = None,
+    search: Annotated[str | None, Query(max_length=200, pattern=WITHOUT_NUL)] = None,
+    after: Annotated[str | None, Query(max_length=200, pattern=WITHOUT_NUL)] = None,
     limit: Limit = 50,
 ) -> ModelPage:
     """List models in name order."""
@@ -55,7 +56,7 @@ def list_versions(
     house: HouseDep,
     asking: Asking,
     name: Name,
-    before: Annotated[int | None, Query(ge=1, le=MAX_INTEGER)] = None,
+    before: Annotated[int | None, Query(ge=1, le=MAX_NUMBER)] = None,
     limit: Limit = 50,
 ) -> VersionPage:
     """List a model's versions, newest first."""

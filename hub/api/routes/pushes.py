@@ -7,7 +7,7 @@ import anyio
 from anyio import CapacityLimiter, from_thread, to_thread
 from fastapi import APIRouter, Request, Response
 
-from hub.api.deps import Asking, HouseDep
+from hub.api.deps import Asking, HouseDep, IdempotencyKey
 from hub.domain.errors import InvalidRequest
 from hub.domain.versions import Version
 from hub.protocol import paths
@@ -20,9 +20,12 @@ router = APIRouter(tags=["pushes"])
 
 
 @router.post(paths.PUSHES, status_code=201)
-def begin(house: HouseDep, asking: Asking, body: BeginPush) -> PushTicket:
-    """Announce files; the answer says which bytes are missing, or which version has this content already."""
-    return house.pushes.begin(asking, body)
+def begin(house: HouseDep, asking: Asking, body: BeginPush, idempotency_key: IdempotencyKey = None) -> PushTicket:
+    """Announce files; the answer says which bytes are missing, or which version has this content already.
+
+    The same ``Idempotency-Key`` again answers with the same push.
+    """
+    return house.pushes.begin(asking, body, idempotency_key=idempotency_key)
 
 
 @router.put(f"{PUSH}/blobs/{{digest}}", status_code=204)

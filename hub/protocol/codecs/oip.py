@@ -14,6 +14,7 @@ Source: Open Inference Protocol v2 "required_api" and "Binary Tensor Data Extens
 """
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -28,6 +29,7 @@ from hub.protocol.frames import MAX_RANK, Tensor
 HEADER_LENGTH = "Inference-Header-Content-Length"
 PLATFORM = "tensorflow_savedmodel"
 EXTENSIONS = ("binary_tensor_data",)
+_LENGTH = re.compile(r"[0-9]{1,18}")
 _BINARY_ONLY = ("float16", "bfloat16")
 _BINARY_REMEDY = "Use the binary tensor data extension."
 
@@ -80,7 +82,7 @@ def decode_infer(body: bytes, header_length: str | None, signatures: Mapping[str
 def _split(body: bytes, header_length: str | None) -> tuple[dict[str, Any], memoryview]:
     if header_length is None:
         return parse_json_object(body), memoryview(b"")
-    if not header_length.isascii() or not header_length.isdigit() or int(header_length) > len(body):
+    if not _LENGTH.fullmatch(header_length) or int(header_length) > len(body):
         raise InvalidRequest(
             f"{HEADER_LENGTH} is {header_length[:20]!r}, the body has {len(body)} bytes.",
             remedy="Give the number of bytes of the JSON header.",

@@ -175,13 +175,17 @@ class S3BlobStore:
             yield
         except ClientError as error:
             code = error.response.get("Error", {}).get("Code", "")
-            detail = f"The object store refused {self._where} with {code or _status(error)}."
-            remedy = "Check that the bucket exists and that the credentials may read and write it."
-            raise NotAvailable(detail, remedy=remedy) from error
+            raise NotAvailable(
+                f"The object store refused with {code or _status(error)}.",
+                remedy="Check that the bucket exists and that the credentials may read and write it.",
+                inside=f"It was asked for {self._where}.",
+            ) from error
         except BotoCoreError as error:
-            detail = f"The object store at {self._where} cannot be used: {error}."
-            remedy = "Check the endpoint, the network and the AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY settings."
-            raise NotAvailable(detail, remedy=remedy) from error
+            raise NotAvailable(
+                "The object store cannot be used.",
+                remedy="Check the endpoint, the network and the AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY settings.",
+                inside=f"{self._where}: {error}.",
+            ) from error
 
 
 def _status(error: ClientError) -> int:

@@ -80,15 +80,23 @@ def database_errors(url: URL) -> Iterator[None]:
     try:
         yield
     except DataError as error:
-        detail = f"The database cannot hold a value: {error.orig}."
-        raise InvalidRequest(detail, remedy="Remove control characters from texts.") from error
+        raise InvalidRequest(
+            "The database cannot hold a value.", remedy="Remove control characters from texts.", inside=f"{error.orig}"
+        ) from error
     except IntegrityError as error:
-        detail = f"Something else was changed at the same time: {str(error.orig).splitlines()[0]}."
-        raise Conflict(detail, remedy="Try again.") from error
+        raise Conflict(
+            "Something else was changed at the same time.", remedy="Try again.", inside=_first_line(error)
+        ) from error
     except (DatabaseError, InterfaceError, PoolTimeout) as error:
-        reason = str(getattr(error, "orig", None) or error).splitlines()[0]
-        remedy = "Check that it runs, and run 'hub admin doctor'."
-        raise NotAvailable(f"The database at {where} cannot be used: {reason}.", remedy=remedy) from error
+        raise NotAvailable(
+            "The database cannot be used.",
+            remedy="Check that it runs, and run 'hub admin doctor'.",
+            inside=f"{where}: {_first_line(error)}.",
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(getattr(error, "orig", None) or error).splitlines()), type(error).__name__)
 
 
 def _open_postgresql(url: URL, **pool: Any) -> Engine:

@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import select, update
 
 from hub.domain.errors import PushNotFound
 from hub.domain.names import ModelName, Reference
@@ -14,12 +14,12 @@ from hub.storage.catalog.tables import pushes
 class PushQueries(Queries):
     """Pushes, from their beginning until they are forgotten."""
 
-    def add_push(self, push: PushRecord) -> None:
-        """Remember a push that begins."""
+    def add_push(self, push: PushRecord) -> bool:
+        """Remember a push that begins; False where its id is taken."""
         row = {"id": push.id, "model": str(push.model), "draft": push.draft, "alias": push.alias, "card": push.card}
         row |= {"message": push.message, "is_private": push.is_private, "principal": push.principal}
         number = push.completed.number if push.completed else None
-        self.connection.execute(insert(pushes).values(**row, created_at=push.created_at, completed_number=number))
+        return self.insert_if_absent(pushes, row | {"created_at": push.created_at, "completed_number": number})
 
     def push(self, push_id: UUID) -> PushRecord:
         """One push; a transaction that writes holds it until it ends, so a push is completed once.
@@ -42,10 +42,6 @@ class PushQueries(Queries):
         statement = update(pushes).where(pushes.c.id == push_id).values(completed_number=number)
         if not self.connection.execute(statement).rowcount:
             raise _push_not_found(push_id)
-
-    def delete_push(self, push_id: UUID) -> None:
-        """Forget a push; absent is fine."""
-        self.connection.execute(delete(pushes).where(pushes.c.id == push_id))
 
 
 def _push_not_found(push_id: UUID) -> PushNotFound:

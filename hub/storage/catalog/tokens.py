@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import func, select, update
 
 from hub.domain.access import Scope, Token
 from hub.domain.errors import TokenNotFound
@@ -13,9 +13,9 @@ from hub.storage.catalog.tables import tokens
 class TokenQueries(Queries):
     """Tokens; a revoked one stays listed."""
 
-    def add_token(self, token: Token, secret_sha256: str) -> None:
-        """Store a token with the sha256 (hex) of its secret."""
-        self.connection.execute(insert(tokens).values(**token.model_dump(), secret_sha256=secret_sha256))
+    def add_token(self, token: Token, secret_sha256: str) -> bool:
+        """Store a token with the sha256 (hex) of its secret; False where its id is taken."""
+        return self.insert_if_absent(tokens, token.model_dump() | {"secret_sha256": secret_sha256})
 
     def token_by_secret(self, secret_sha256: str) -> Token | None:
         """The token with this secret; None for one that is unknown, revoked or expired."""

@@ -27,12 +27,16 @@ def test_a_push_comes_back_and_remembers_what_it_became(catalog: Catalog, make: 
         assert tx.push(push.id).completed == parse_reference("acme/trunk@7")
 
 
-def test_a_push_that_is_forgotten_is_not_found(catalog: Catalog, make: Any) -> None:
+def test_a_push_is_added_once(catalog: Catalog, make: Any) -> None:
+    push = make.push()
+    for is_added in (True, False):
+        with catalog.begin() as tx:
+            assert tx.add_push(push) is is_added
+
+
+def test_a_push_that_nobody_began_is_not_found(catalog: Catalog, make: Any) -> None:
     push = make.push()
     with catalog.begin() as tx:
-        tx.add_push(push)
-        tx.delete_push(push.id)
-        tx.delete_push(push.id)
         for ask in (lambda: tx.push(push.id), lambda: tx.complete_push(push.id, 1)):
             with pytest.raises(PushNotFound, match=str(push.id)):
                 ask()

@@ -270,9 +270,10 @@ def hub(start_hub: Callable[..., Hub]) -> Hub:
     return start_hub()
 
 
-@pytest.fixture(scope="module")
-def shared_hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
-    """One hub for tests that leave nothing behind."""
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def shared_hub(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Hub]:
+    """One hub over each database, for tests that leave nothing behind."""
     landlord = Landlord(tmp_path_factory.mktemp("shared"))
-    yield landlord.start()
+    url = None if request.param == "sqlite" else request.getfixturevalue("postgresql")
+    yield landlord.start(database_url=url)
     landlord.stop()

@@ -13,6 +13,7 @@ from hub.domain.manifest import Manifest
 from hub.domain.reports import ProbeResult, SignatureProbe
 from hub.domain.versions import State
 from hub.protocol import paths
+from hub.protocol.schemas import BeginPush
 
 NAME = "acme/half"
 
@@ -283,3 +284,41 @@ def test_a_wait_ends_while_the_version_still_validates(hub, saved_model, draft_o
     assert answer.json()["version"]["state"] == "validating"
     threading.Timer(0.1, hub.engine.gate.set).start()
     assert admin.settled(NAME, 1).version.state is State.READY
+
+
+def test_the_same_key_begins_the_same_push(hub, saved_model, draft_of):
+    data = {"saved_model.pb": saved_model()}
+    headers = {"Idempotency-Key": "k-1"}
+
+    def begin(**changes):
+        body = BeginPush(model="acme/m", draft=draft_of(data)).model_dump(mode="json") | changes
+        return hub.admin.http.post(paths.PUSHES, json=body, headers=headers)
+
+    first, second = begin(), begin()
+    assert first.status_code == second.status_code == 201
+    assert first.json()["push_id"] == second.json()["push_id"]
+    assert begin(message="another").status_code == 409
+    hub.admin.push("acme/m", data)
+    assert begin().json()["existing"]["number"] == 1
+
+
+def test_the_same_key_makes_one_token(hub):
+    body, headers = {"name": "ci", "scope": "read"}, {"Idempotency-Key": "k-1"}
+    made = hub.admin.http.post(paths.TOKENS, json=body, headers=headers).json()["token"]
+    problem = hub.admin.problem("POST", paths.TOKENS, 409, json=body, headers=headers)
+    assert made["id"] in problem["detail"]
+    assert [token["name"] for token in hub.admin.http.get(paths.TOKENS).json()["items"]].count("ci") == 1
+
+
+def test_versions_that_are_postponed_again_and_again_hold_up_nobody_else(hub, saved_model, draft_of):
+    hub.engine.gate.clear()
+    hub.engine.outcomes = [NotAvailable("Not now."), NotAvailable("Not now.")]
+    digests = []
+    for position, name in enumerate(("acme/a", "acme/b", "acme/c")):
+        data = saved_model(2 + position)
+        ticket = hub.admin.begin(name, draft_of({"saved_model.pb": data}))
+        hub.admin.http.put(ticket.uploads[0].url, content=data).raise_for_status()
+        digests.append(hub.admin.http.post(paths.push_complete(str(ticket.push_id))).json()["digest"])
+    hub.engine.gate.set()
+    assert [hub.admin.settled(name, 1).version.state for name in ("acme/a", "acme/b", "acme/c")] == [State.READY] * 3
+    assert digests[2] in [digest for digest, _ in hub.engine.probed[:4]]

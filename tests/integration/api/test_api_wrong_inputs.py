@@ -1,7 +1,9 @@
 """Wrong inputs are told what is wrong with them; none of them is the hub's fault (no 5xx)."""
 
 import json
+import shutil
 import socket
+import sqlite3
 
 import pytest
 
@@ -12,9 +14,15 @@ JSON = {"content-type": "application/json"}
 DIGEST = "sha256:" + "0" * 64
 FILE = {"path": "saved_model.pb", "size": 1, "digest": DIGEST, "blobs": [{"digest": DIGEST, "size": 1}]}
 
+EDGE = {"kind": "finetuned_from", "model": "acme/trunk", "number": 1, "digest": DIGEST}
+
 
 def push_of(**changes):
     return {"model": "acme/m", "draft": {"kind": "trunk", "files": [FILE]}} | changes
+
+
+def with_edges(kind, *edges):
+    return push_of(draft={"kind": kind, "files": [FILE], "lineage": edges})
 
 
 def file_with(**changes):
@@ -48,6 +56,13 @@ def test_a_body_that_is_no_json_object_is_refused(shared_hub, body, place):
         (push_of(alias="9"), "body.alias"),
         (push_of(message="x" * 3_000), "body.message"),
         (push_of(message="\ud800"), "body.message"),
+        (push_of(message="a\0b"), "body.message"),
+        (push_of(card="a\0b"), "body.card"),
+        (with_edges("trunk", EDGE | {"number": 10**30}), "body.draft.lineage.0.number"),
+        (with_edges("trunk", EDGE | {"number": True}), "body.draft.lineage.0.number"),
+        (with_edges("trunk", EDGE | {"signature": "a\0b"}), "body.draft.lineage.0.signature"),
+        (with_edges("trunk", *[EDGE] * 101), "body.draft.lineage"),
+        (with_edges("head", EDGE | {"kind": "head_of"}, EDGE | {"kind": "head_of"}), "body.draft"),
         (push_of(draft={"kind": "tree", "files": [FILE]}), "body.draft.kind"),
         (push_of(draft={"kind": "trunk", "files": []}), "body.draft.files"),
         (push_of(draft={"kind": "head", "files": [FILE]}), "body.draft"),
@@ -86,13 +101,16 @@ def test_a_push_that_is_not_well_formed_names_the_field(shared_hub, body, place)
         ("GET", paths.MODELS + "?limit=100000", 422),
         ("GET", paths.MODELS + "?kind=tree", 422),
         ("GET", paths.MODELS + "?search=%00", 422),
-        ("GET", paths.MODELS + "?after=%00%ff", 200),
+        ("GET", paths.MODELS + "?after=%00", 422),
+        ("GET", paths.MODELS + "?owner=%00", 422),
+        ("GET", paths.MODELS + "?after=%ff", 200),
         ("GET", paths.RESOLVE, 422),
         ("GET", paths.RESOLVE + "?ref=%ff", 422),
         ("POST", paths.push_complete("not-a-uuid"), 422),
         ("POST", paths.push_complete("00000000-0000-0000-0000-000000000000"), 404),
         ("PUT", paths.push_blob("00000000-0000-0000-0000-000000000000", "sha256:zz"), 404),
-        ("DELETE", paths.token("%00"), 404),
+        ("DELETE", paths.token("%00"), 422),
+        ("DELETE", paths.token("none"), 404),
         ("DELETE", paths.model("acme/none"), 404),
     ],
 )
@@ -119,13 +137,45 @@ def test_a_wrong_token_is_refused_even_where_strangers_may_read(shared_hub, head
     [
         {"name": "x"},
         {"name": "", "scope": "read"},
+        {"name": "a\0b", "scope": "read"},
+        {"name": "\ud800", "scope": "read"},
         {"name": "x", "scope": "god"},
         {"name": "x", "scope": "read", "expires_in_s": 1},
         {"name": "x", "scope": "read", "expires_in_s": 10**30},
     ],
 )
 def test_a_token_that_cannot_be_is_not_made(shared_hub, body):
-    shared_hub.admin.problem("POST", paths.TOKENS, 422, json=body)
+    shared_hub.admin.problem("POST", paths.TOKENS, 422, content=json.dumps(body), headers=JSON)
+
+
+@pytest.mark.parametrize("number", [0, -1, 10**30, True, "1", None])
+def test_an_alias_names_a_number_that_can_be(shared_hub, number):
+    shared_hub.admin.problem("PUT", paths.alias("acme/m", "stable"), 422, json={"number": number})
+
+
+@pytest.mark.parametrize("path", ["/v1/models/acme/m:predict", "/v1/models/acme/m/versions/1:classify"])
+def test_a_prediction_is_only_ever_posted(shared_hub, path):
+    problem = shared_hub.nobody.problem("GET", path, 405)
+    assert problem["code"] == "method-not-allowed"
+
+
+def test_where_the_hub_keeps_things_is_told_to_nobody(start_hub, tmp_path):
+    hub = start_hub()
+    with sqlite3.connect(tmp_path / "data" / "hub.db") as database:
+        database.execute("DROP TABLE models")
+    database.close()
+    shutil.rmtree(tmp_path / "data" / "blobs")
+    refused = hub.nobody.problem("GET", paths.MODELS, 503)
+    status = hub.nobody.http.get("/readyz")
+    assert (status.status_code, refused["code"]) == (503, "not-available")
+    for said in (json.dumps(refused), status.text, hub.nobody.http.get("/").text):
+        assert str(tmp_path) not in said
+        assert "no such table" not in said
+
+
+def test_a_path_cannot_forge_a_line_of_the_log(shared_hub, capfd):
+    shared_hub.nobody.http.get("/nothing%0aevent='forged'%00")
+    assert "/nothing%0aevent='forged'%00" in capfd.readouterr().out
 
 
 def test_a_json_body_beyond_the_limit_is_refused_announced_or_not(shared_hub):

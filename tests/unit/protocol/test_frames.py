@@ -139,3 +139,9 @@ def test_frames_are_read_one_after_the_other_until_the_stream_ends() -> None:
         return headers
 
     assert asyncio.run(read()) == [{"id": 0}, {"id": 1}, {"id": 2}]
+
+
+def test_broken_strings_are_refused_by_the_name_of_their_tensor() -> None:
+    with pytest.raises(InvalidTensor, match="'words'") as refused:
+        to_numpy(Tensor("words", "string", (2,), b"\x01\0\0\0"))
+    assert refused.value.facts["tensor"] == "words"
