@@ -12,11 +12,13 @@ from hub.domain.errors import HubError, ModelFailed
 
 _MAX_CHARS = 400
 _PATH = re.compile(r"(?<![\w.>/])(?:file://)?/(?:[^\s/:;,'\"(){}\[\]]+/)+[^\s/:;,'\"(){}\[\]]*")
+_FUNCTION_NODE = re.compile(r"\{\{function_node \S+\}\}\s*")
 _NOISE = ("Graph execution error", "Detected at node", "<stack traces unavailable>", "[[{{node", "Node: ", "File ")
 _CANNOT_RUN = (
     re.compile(r"No OpKernel|no kernel|OpKernel .*not registered|No registered '", re.IGNORECASE),
     re.compile(r"Op type not registered"),
     re.compile(r"has a reference type"),
+    re.compile(r"You must feed a value for placeholder"),
 )
 _AT_FAULT = (
     tf.errors.UnimplementedError,
@@ -38,7 +40,7 @@ def describe(error: BaseException, root: Path | None = None) -> str:
     """The first sentence of an error that says something, without paths."""
     if isinstance(error, HubError):
         return error.detail
-    lines = [line.strip() for line in str(error).splitlines()]
+    lines = [line.strip() for line in _FUNCTION_NODE.sub("", str(error)).splitlines()]
     telling = [line for line in lines if line and not line.startswith(_NOISE)]
     text = scrub(telling[0] if telling else "", root).rstrip(". ")
     name = type(error).__name__

@@ -9,28 +9,25 @@ from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
-from tensorflow.core.protobuf import saved_model_pb2
 
 from hub.domain.errors import InvalidModel, SignatureNotFound
 from hub.runtime.devices import Device
 from hub.runtime.orders import Order
 from hub.runtime.servable import Value, as_array, in_order, signature_of
-
-_PREFERRED_TAGS = ({"serve"}, set[str](), {"serve", "train"})
+from hub.savedmodel.metagraph import read_saved_model, served
 
 
 def read_tags(root: Path) -> list[str]:
-    """The tags of the meta graph to serve: ``serve`` where it exists, else no tags (TF1 hub modules), else the first.
+    """The tags of the meta graph to serve: the one whose signatures the inspection read.
 
     Raises:
-        InvalidModel: There is no meta graph.
+        InvalidModel: It is not clear which one is served.
+        Malformed: The graph cannot be read.
     """
-    saved = saved_model_pb2.SavedModel()
-    saved.ParseFromString((root / "saved_model.pb").read_bytes())
-    found = [list(graph.meta_info_def.tags) for graph in saved.meta_graphs]
-    if not found:
-        raise InvalidModel("The SavedModel holds no graph.")
-    return next((tags for wanted in _PREFERRED_TAGS for tags in found if set(tags) == wanted), found[0])
+    meta = served(read_saved_model(memoryview((root / "saved_model.pb").read_bytes())))
+    if meta is None:
+        raise InvalidModel("It is not clear which meta graph of the SavedModel is served.")
+    return list(meta.tags)
 
 
 class SessionServable:
@@ -88,7 +85,8 @@ class SessionServable:
             if spec.is_stateful:
                 self._session.close()
                 self._open()
-        return in_order(spec, dict(zip(definition.outputs, values, strict=True)))
+        # A session gives scalar strings as plain bytes; whoever called expects arrays.
+        return in_order(spec, dict(zip(definition.outputs, map(as_array, values), strict=True)))
 
     def prepare(self, signature: str) -> None:
         """Make a signature ready to be called."""

@@ -86,7 +86,7 @@ class Bundle:
             raw = memoryview(file.read(stored.size))
         length, at = read_varint(raw, 0)
         if at + 4 + length != len(raw):
-            raise Malformed("the checkpoint's object graph does not have the length it says")
+            raise Malformed(f"{self.shard_path(stored.shard)} does not hold the object graph that the index says")
         return raw[at + 4 :]
 
 
@@ -164,8 +164,8 @@ def contradictions(bundle: Bundle) -> Iterator[tuple[str, str]]:
             yield stored.name, "has a negative place or size"
         elif width and stored.elements * width != stored.size:
             yield stored.name, f"takes {stored.size:,} bytes, its type and shape need {stored.elements * width:,}"
-        elif bundle.shard_path(stored.shard) not in missing and stored.end > sizes[stored.shard]:
-            yield stored.name, f"ends at byte {stored.end:,} of a shard of {sizes[stored.shard]:,}"
+        elif (path := bundle.shard_path(stored.shard)) not in missing and stored.end > sizes[stored.shard]:
+            yield stored.name, f"ends at byte {stored.end:,} of {path}, which has {sizes[stored.shard]:,}"
     yield from _overlaps(whole)
 
 

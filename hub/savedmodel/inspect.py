@@ -1,7 +1,8 @@
 """Inspect a SavedModel: one report from everything this room can see without TensorFlow.
 
-Steps: list the files; decode the graph; read signatures and tuning face; read the variables' index; let every rule
-look; answer the four questions. A step that fails gives a finding and the later ones see what there is.
+Steps: list the files; see that none is a placeholder; decode the graph; read signatures and tuning face; read the
+variables' index; let every rule look; answer the four questions. A step that fails gives a finding and the later ones
+see what there is.
 """
 
 import mmap
@@ -20,6 +21,7 @@ from hub.savedmodel.examples import FeatureSpec, example_features
 from hub.savedmodel.facts import facts_of
 from hub.savedmodel.graph_rules import check_assets, check_graph, check_meta_graphs, check_objects, reaches_of
 from hub.savedmodel.layout import SAVED_MODEL, Layout, check_layout, read_layout
+from hub.savedmodel.lfs import check_pointers
 from hub.savedmodel.limits import MAX_PB_BYTES
 from hub.savedmodel.metagraph import MetaGraph, read_saved_model, served
 from hub.savedmodel.ops import check_ops, written_state
@@ -99,7 +101,9 @@ def inspect(root: Path, *, with_tensors: bool = False) -> Inspection:
     scan = _Scan(layout)
     scan.attempt("layout.unreadable", str(root.name), lambda: check_layout(layout))
     if SAVED_MODEL in layout.files and not _is_hostile_layout(scan.findings):
-        _scan_content(scan)
+        scan.attempt("layout.unreadable", str(root.name), lambda: check_pointers(layout))
+        if not any(found.rule == "layout.lfs-pointer" for found in scan.findings):
+            _scan_content(scan)
     tensors = _tensors(scan) if with_tensors else ()
     meta = scan.meta
     return Inspection(

@@ -22,6 +22,7 @@ from hub.savedmodel.wire import Malformed
 
 _UNCALLABLE_DTYPES = {"resource", "variant"}
 _MAX_NAME_CHARS = 512
+_SHOWN_UNREADABLE = 3
 _ODD = set("<>\"'`\\{}|^")
 
 
@@ -61,7 +62,9 @@ def read_signatures(meta: MetaGraph) -> tuple[dict[str, Reading], list[Finding]]
     if mapped is not None:
         findings += _compare(readings, meta.signatures, set(mapped))
     if not readings:
-        findings.append(finding("signature.none", "The model has no signature that can be served."))
+        unreadable = [found.message for found in findings if found.rule == "signature.unreadable"]
+        message = " ".join(["The model has no signature that can be served.", *unreadable[:_SHOWN_UNREADABLE]])
+        findings.append(finding("signature.none", message))
     return readings, findings
 
 

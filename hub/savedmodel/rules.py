@@ -46,6 +46,8 @@ _TABLE = (
     Rule("layout.special-file", _E, "safe", "There are only files and folders.", "Remove it."),
     Rule("layout.bad-name", _E, "servable", "Every path can be stored on every system.", "Rename or remove the file."),
     Rule("layout.too-many-files", _E, "servable", "There are at most 10,000 files.", "Remove what is not the model."),
+    Rule("layout.lfs-pointer", _E, "servable", "Files are there themselves, not as Git LFS pointers.",
+         "Run git lfs pull where the folder was cloned, and push it again."),
     Rule("layout.unreadable", _E, "servable", "Every file can be read.", "Check the permissions."),
     Rule("layout.extra-file", _N, None, "There are only files that TensorFlow reads.",
          "It is stored and never opened; remove it to save the space."),

@@ -30,7 +30,7 @@ def test_a_sound_bundle_contradicts_nothing(model):
 @pytest.mark.parametrize(
     ("stored", "clause"),
     [
-        ({"offset": 1 << 40, "size": 8}, "of a shard of"),
+        ({"offset": 1 << 40, "size": 8}, "of variables/variables.data-00000-of-00001, which has"),
         ({"offset": -1, "size": 8}, "negative"),
         ({"offset": 0, "size": -8}, "negative"),
         ({"offset": 0, "size": 8, "shard": 99}, "shard 99 of 1"),
@@ -77,3 +77,11 @@ def test_half_a_shard_is_refused(copy_of):
     path = root / "variables/variables.data-00000-of-00001"
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     assert not inspect(root).report.is_accepted
+
+
+def test_a_shard_of_another_model_is_blamed_not_the_index(copy_of):
+    root = copy_of("trunk")
+    path = root / "variables/variables.data-00000-of-00001"
+    path.write_bytes(b"\0" * path.stat().st_size)
+    reasons = inspect(root).report.servable.reasons
+    assert any("variables.data-00000-of-00001 does not hold" in reason for reason in reasons)

@@ -108,3 +108,15 @@ def test_a_missing_asset_is_named(copy_of):
     root = copy_of("vocab")
     (root / "assets/words.txt").unlink()
     assert "assets/words.txt" in finding_of(root, "layout.missing-asset").message
+
+
+@pytest.mark.parametrize("path", ["saved_model.pb", "variables/variables.data-00000-of-00001"])
+def test_a_git_lfs_pointer_says_how_to_get_the_file(copy_of, path):
+    root = copy_of("trunk")
+    (root / path).write_bytes(
+        b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"a" * 64 + b"\nsize 12345\n"
+    )
+    found = finding_of(root, "layout.lfs-pointer")
+    assert path in found.message
+    assert "git lfs pull" in found.remedy
+    assert rules(root) <= {"layout.lfs-pointer", "layout.extra-file"}, "a pointer explains everything else"
