@@ -28,7 +28,7 @@ test: $(filter .tools/%,$(UV))  ## the whole test suite with real servers; insta
 check: $(filter .tools/%,$(UV))  ## format, lint, types, import contracts, fast tests: before every commit
 	$(RUN) ruff format --check .
 	$(RUN) ruff check .
-	$(RUN) pyrefly check --summarize-errors=false
+	$(RUN) pyrefly check
 	$(RUN) lint-imports
 	$(RUN) pytest -m "not slow" -q
 
