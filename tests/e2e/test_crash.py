@@ -59,6 +59,7 @@ def trunk(tmp_path: Path) -> Path:
     """A real model that nobody has pushed, large enough for an upload to take a moment."""
     folder = tmp_path / "trunk"
     shutil.copytree(MODELS / "trunk", folder)
+    (folder / "assets").mkdir(exist_ok=True)
     (folder / "assets" / "words.bin").write_bytes(os.urandom(ASSET_BYTES))
     return folder
 

@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+import pytest
 import structlog
 from structlog.testing import capture_logs
 
+from hub.engine import process
 from hub.engine.process import child_environment, relay
 from hub.runtime.devices import Device
 
@@ -31,8 +33,9 @@ def test_a_child_sees_only_its_own_gpu(tmp_path: Path) -> None:
     assert child_environment(hub, Device("cpu", 0), tmp_path)["CUDA_VISIBLE_DEVICES"] == "-1"
 
 
-def test_a_childs_events_are_logged_at_their_level_and_its_chatter_below_all() -> None:
+def test_a_childs_events_are_logged_at_their_level_and_its_chatter_below_all(monkeypatch: pytest.MonkeyPatch) -> None:
     structlog.reset_defaults()
+    monkeypatch.setattr(process, "_log", structlog.get_logger())  # one that no other test's configuration is cached in
     with capture_logs() as logs:
         relay(b'{"event": "version.loaded", "level": "warning", "bytes": 5}\n', child="worker", pid=7)
         relay(b"WARNING: \xff chatter\n", child="worker", pid=7)
