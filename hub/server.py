@@ -174,7 +174,10 @@ def _listening(settings: Settings) -> Iterator[socket.socket]:
         place = f"{settings.host}:{settings.port}"
         if error.errno == errno.EADDRINUSE:
             raise Conflict(f"{place} is in use by another program.", remedy="Choose another with --port.") from error
-        raise NotAvailable(f"The hub cannot listen on {place}: {error.strerror or error}.") from error
+        reason = str(error.strerror or error).partition(" (")[0]  # Python adds the address in brackets
+        raise NotAvailable(
+            f"The hub cannot listen on {place}: {reason}.", remedy="Choose another with --host or --port."
+        ) from error
     with listener:
         yield listener
 

@@ -24,7 +24,8 @@ def ls(
         put_json(models)
         return
     if not models:
-        say("No models. Publish one with: hub push DIR owner/name")
+        is_filtered = owner or kind or search
+        say("No such models." if is_filtered else "No models. Publish one with: hub push DIR owner/name")
     put_rows(
         ("NAME", "KIND", "LATEST", "ALIASES", "CHANGED"),
         (

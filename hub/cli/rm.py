@@ -5,12 +5,22 @@ from typing import Annotated
 
 import typer
 
-from hub.cli.arguments import ReferenceArgument
+from hub.cli.arguments import check_reference
 from hub.cli.output import say
 
 
+def _check_target(text: str) -> str:
+    """A reference; ``:latest`` is refused, because it would be read as the name of the whole model."""
+    reference = str(check_reference(text))
+    if text.endswith(":latest"):
+        raise typer.BadParameter(f"{text} moves. Write {reference}@ and the number of the version.")
+    return reference
+
+
 def rm(
-    reference: ReferenceArgument,
+    reference: Annotated[
+        str, typer.Argument(metavar="REF", callback=_check_target, help="owner/name, or a reference to a version.")
+    ],
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
     """Remove a version, or a whole model.

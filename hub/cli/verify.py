@@ -27,6 +27,13 @@ def verify(
     elif what.startswith((".", "/", "~")):
         raise typer.BadParameter(f"There is no directory {what}.")
     else:
-        found = verify_reference(str(check_reference(what)))
+        found = verify_reference(_reference(what))
     print_verification(found, as_json=json)
     raise typer.Exit(0 if found.is_whole else 1)
+
+
+def _reference(what: str) -> str:
+    try:
+        return str(check_reference(what))
+    except typer.BadParameter as error:
+        raise typer.BadParameter(f"There is no directory {what}, and {error.message}") from error

@@ -11,7 +11,7 @@ the model has already is not pushed again; a version whose verdict is not ``read
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -50,7 +50,7 @@ class Pushed:
     """
 
     version: Version | None
-    report: Report
+    report: Report = field(repr=False)
     is_existing: bool
     size: int
     sent: int

@@ -23,7 +23,7 @@ def parse_digest(text: str) -> str:
         InvalidName: It is not ``sha256:`` and 64 hex digits.
     """
     if not _PATTERN.fullmatch(text):
-        raise InvalidName(f"{text[:80]!r} is not a digest", remedy="Write sha256: and 64 lower-case hex digits.")
+        raise InvalidName(f"{text[:80]!r} is not a digest.", remedy="Write sha256: and 64 lower-case hex digits.")
     return text
 
 

@@ -109,6 +109,8 @@ def parse_reference(text: str) -> Reference:
     Raises:
         InvalidName: It is none of these.
     """
+    if not isinstance(text, str):  # a model and a name in the wrong order, most of the time
+        raise InvalidName(f"A {type(text).__name__} is not a reference.", remedy=_NAME_REMEDY)
     head, mark, rest = _split(text)
     model = ModelName.parse(head)
     if mark == "@" and rest.startswith("sha256:"):

@@ -13,12 +13,13 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from hub.domain.errors import InvalidModel
+from hub.domain.errors import InvalidModel, InvalidRequest
 from hub.finetune.graph import WHOLE, head_above, symbolic, trunks_in
 from hub.finetune.naming import Nest, made_by
 from hub.finetune.reusable import FEATURES, Loss, Parts, write_reusable
 from hub.finetune.trunk import Trunk, resources_of
 
+_SPECS = "Pass inputs=tf.TensorSpec([None, ...], dtype) to hub.finetune.export_trunk and push that directory"
 _BUILD = "Call it once on real inputs, or build it from keras.Input."
 
 
@@ -39,9 +40,10 @@ def export_trunk(model: keras.Layer | tf.Module, path: str | Path, *, inputs: Ne
 
     Raises:
         InvalidModel: The model has no weights yet, its inputs are unknown, or it cannot be traced.
-        InvalidRequest: ``path`` holds something already.
+        InvalidRequest: ``path`` holds something already, or ``inputs`` are no specs.
     """
     directory = Path(path)
+    _require_specs(inputs)
     if isinstance(model, keras.Layer):
         parts = _keras_parts(model, _input_specs(model, inputs), FEATURES)
     else:
@@ -122,11 +124,20 @@ def _input_specs(model: keras.Layer, given: Nest) -> Nest:
     if not tensors:
         raise InvalidModel(
             f"{model.name} does not say what its inputs are.",
-            remedy="Pass inputs=tf.TensorSpec([None, ...], dtype), or build the model from keras.Input.",
+            remedy=f"{_SPECS}, or build the model from keras.Input.",
         )
     structure = tensors if isinstance(model, keras.Sequential) else model.input
     is_bare = len(tensors) == 1 and isinstance(structure, (list, tuple))
     return keras.tree.map_structure(_spec, tensors[0] if is_bare else structure)
+
+
+def _require_specs(inputs: Nest) -> None:
+    for spec in () if inputs is None else keras.tree.flatten(inputs):
+        if not isinstance(spec, (tf.TensorSpec, keras.KerasTensor)):
+            raise InvalidRequest(
+                f"inputs= holds a {type(spec).__name__}, not a tf.TensorSpec.",
+                remedy="Write inputs=tf.TensorSpec([None, 3], tf.float32), or lists and dicts of such.",
+            )
 
 
 def _spec(tensor: keras.KerasTensor) -> tf.TensorSpec:
@@ -147,7 +158,7 @@ def _module_parts(module: tf.Module, specs: Nest) -> Parts:
     if specs is None:
         raise InvalidModel(
             f"{type(module).__name__} does not say what its inputs are.",
-            remedy="Pass inputs=tf.TensorSpec([None, ...], dtype).",
+            remedy=f"{_SPECS}.",
         )
     return Parts(
         call=_with_training(module),

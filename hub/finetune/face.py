@@ -55,8 +55,8 @@ class Face:
     signature_outputs: dict[str, tf.TensorSpec]
 
     @classmethod
-    def load(cls, path: Path) -> Self:
-        """Load a SavedModel and find its face.
+    def load(cls, path: Path, name: str) -> Self:
+        """Load a SavedModel, which errors call ``name``, and find its face.
 
         Raises:
             InvalidModel: TensorFlow cannot load it, or it is not callable.
@@ -65,10 +65,10 @@ class Face:
             root = tf.saved_model.load(str(path))
         except (OSError, ValueError, TypeError, AttributeError, KeyError, tf.errors.OpError) as error:
             reason = str(error).strip().partition("\n")[0][:300]
-            raise InvalidModel(f"TensorFlow cannot load {path.name}: {reason}", remedy=_REMEDY) from error
+            raise InvalidModel(f"TensorFlow cannot load {name}: {reason}", remedy=_REMEDY) from error
         functions = getattr(root.__call__, "concrete_functions", ()) if callable(root) else ()
         if not functions:
-            raise InvalidModel(f"{path.name} has signatures only and cannot be trained on.", remedy=_REMEDY)
+            raise InvalidModel(f"{name} has signatures only and cannot be trained on.", remedy=_REMEDY)
         signature, outputs = _signature(root)
         return cls(
             root=root,

@@ -10,6 +10,7 @@ variables are stored once; nothing but named tensors goes into or comes out of `
 Source: TensorFlow Hub, "Reusable SavedModels" (``reusable_saved_models.md``).
 """
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ from hub.domain.signatures import SERVING_DEFAULT
 from hub.finetune.naming import Nest, input_names, named_spec, output_names
 
 FEATURES = "features"
+_RAISED = re.compile(r"\w*(Error|Exception): ")
 Call = Callable[[Nest, bool], Nest]
 Loss = Callable[[], tf.Tensor]
 
@@ -60,7 +62,9 @@ def write_reusable(parts: Parts, path: Path) -> None:
         InvalidRequest: ``path`` holds something already.
     """
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise InvalidRequest(f"{path} exists and is not an empty directory.", remedy="Name a new directory.")
+        raise InvalidRequest(
+            f"{path} exists and is not an empty directory.", remedy="Name a new directory, or delete this one."
+        )
     names = input_names(parts.inputs)
     flat = keras.tree.flatten(parts.inputs)
     specs = [named_spec(spec, name) for spec, name in zip(flat, names, strict=True)]
@@ -72,7 +76,7 @@ def write_reusable(parts: Parts, path: Path) -> None:
         raise
     except (TypeError, ValueError, RuntimeError, AttributeError, AssertionError, tf.errors.OpError) as error:
         raise InvalidModel(
-            f"The model cannot be traced on {_listed(specs)}: {_first_line(error)}",
+            f"The model cannot be traced on {_listed(specs)}: {_reason(error)}",
             remedy="Make sure that it can be called as model(inputs, training=True) and with training=False.",
         ) from error
 
@@ -115,6 +119,8 @@ def _listed(specs: Sequence[tf.TensorSpec]) -> str:
     return ", ".join(f"{spec.name}: {spec.dtype.name}{spec.shape}" for spec in specs)
 
 
-def _first_line(error: BaseException) -> str:
+def _reason(error: BaseException) -> str:
+    """The first line that says something: AutoGraph puts the stack of the model's own code before it."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0][:300] if lines else type(error).__name__
+    raised = [line for line in lines if _RAISED.match(line)]
+    return (raised or lines or [type(error).__name__])[0][:300]

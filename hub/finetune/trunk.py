@@ -54,7 +54,7 @@ class Trunk(keras.Layer):
         self.directory = Path(path)
         self.reference = reference
         self.digest = digest
-        self.face = Face.load(self.directory)
+        self.face = Face.load(self.directory, reference or self.directory.name)
         if trainable and not self.face.trainable_variables:
             raise InvalidModel(
                 f"{reference or self.directory.name} publishes no trainable variables.",

@@ -75,7 +75,7 @@ class Catalog:
             revision = current_revision(connection)
         if revision != self._newest:
             detail = f"The database has schema {revision}, this hub needs {self._newest}."
-            raise NotAvailable(detail, remedy="Run 'hub admin migrate'.", revision=revision)
+            raise NotAvailable(detail, remedy="Run 'hub admin migrate'; 'hub serve' does it too.", revision=revision)
 
     def close(self) -> None:
         """Close every connection."""

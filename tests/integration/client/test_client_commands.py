@@ -126,6 +126,8 @@ def test_aliases_move_and_versions_go(hub: Hub, pushed: Path):
     assert hub("rm", "acme/echo@1").returncode == 0
     assert hub("rm", "acme/echo").returncode == 0
     assert hub("ls").stdout == ""
+    assert "Publish one" in hub("ls").stderr
+    assert hub("ls", "nobody").stderr == "No such models.\n"
 
 
 def test_a_trunk_with_heads_is_not_removed(hub: Hub, pushed: Path, make_model: MakeModel):

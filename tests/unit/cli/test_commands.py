@@ -76,8 +76,10 @@ def test_without_arguments_the_commands_are_listed(hub: Hub):
         ("login", "ftp://hub.example.org"),
         ("token", "create", "ci", "--scope", "everything"),
         ("verify", "./no-such-directory"),
+        ("verify", "no-such-directory"),
         ("serve", "--port", "99999"),
         ("yank", "acme/echo@3"),
+        ("rm", "acme/echo:latest"),
     ],
     ids=" ".join,
 )

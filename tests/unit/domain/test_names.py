@@ -59,6 +59,11 @@ def test_what_is_not_a_reference_is_refused(text: str):
         parse_reference(text)
 
 
+def test_an_object_in_the_place_of_a_name_is_refused_by_its_type():
+    with pytest.raises(InvalidName, match="A dict is not a reference"):
+        parse_reference({})  # type: ignore[arg-type] - what people do
+
+
 part = st.from_regex(r"[a-z0-9]([a-z0-9_-]{0,20}[a-z0-9])?", fullmatch=True)
 models = st.builds(ModelName, st.just("o").flatmap(lambda o: part.map(lambda p: o + p)), part)
 references = st.one_of(

@@ -216,6 +216,22 @@ def test_a_model_that_cannot_be_traced_names_the_specs(tmp_path: Path) -> None:
         export_trunk(Recurrent(), tmp_path / "t", inputs=tf.TensorSpec((None, 4)))
 
 
+def test_the_reason_a_model_cannot_be_traced_is_what_its_own_code_raised(tmp_path: Path) -> None:
+    class Scaled(tf.Module):
+        def __call__(self, inputs: Any, training: bool = False) -> Any:
+            return inputs * tf.ones(3)
+
+    with pytest.raises(InvalidModel, match="Dimensions must be equal"):
+        export_trunk(Scaled(), tmp_path / "t", inputs=tf.TensorSpec((None, 5)))
+
+
+@pytest.mark.parametrize("inputs", [(None, 3), np.ones((1, 3), np.float32)], ids=["shape", "array"])
+def test_inputs_that_are_no_specs_are_refused(inputs: Any, tmp_path: Path) -> None:
+    with pytest.raises(InvalidRequest, match=r"not a tf\.TensorSpec"):
+        export_trunk(Recurrent(), tmp_path / "t", inputs=inputs)
+    assert not (tmp_path / "t").exists()
+
+
 def test_a_directory_in_use_is_left_alone(conv: keras.Model, tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(InvalidRequest, match="not an empty directory"):
