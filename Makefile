@@ -23,7 +23,7 @@ demo: $(filter .tools/%,$(UV))  ## the main job on embedded defaults; DEMO_ARGS=
 
 test: $(filter .tools/%,$(UV))  ## the whole test suite with real servers; installs what it needs
 	sh tests/system_packages.sh
-	$(RUN) pytest $(PYTEST_ARGS)
+	$(RUN) pytest -n logical --maxprocesses 4 --dist loadfile $(PYTEST_ARGS)
 
 check: $(filter .tools/%,$(UV))  ## format, lint, types, import contracts, fast tests: before every commit
 	$(RUN) ruff format --check .

@@ -17,6 +17,7 @@ from hub.client.cache import Cache
 from hub.client.operations import Operations
 from hub.client.pull import pull_version
 from hub.domain.errors import InvalidModel, InvalidRequest
+from hub.domain.manifest import Kind
 from hub.domain.names import parse_reference
 from hub.finetune.face import Face
 from hub.finetune.naming import Nest
@@ -134,9 +135,15 @@ def load_trunk(ref: str, *, trainable: bool = False, client: Operations | None =
         client: The hub to ask; the one of the environment or of ``hub login`` if None.
 
     Raises:
-        HubError: It cannot be pulled, or cannot be called and trained.
+        InvalidModel: It is a head, or cannot be called and trained.
+        HubError: It cannot be pulled.
     """
     pulled = pull_version(ref, client=client)
+    if pulled.manifest.kind is not Kind.TRUNK:
+        raise InvalidModel(
+            f"{pulled.reference} is a head: it takes a trunk's features.",
+            remedy=f"Build on its trunk; 'hub lineage {pulled.reference}' names it.",
+        )
     return Trunk(pulled.path, reference=pulled.reference, digest=pulled.digest, trainable=trainable)
 
 

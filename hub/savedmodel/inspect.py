@@ -120,9 +120,10 @@ def inspect(root: Path, *, with_tensors: bool = False) -> Inspection:
 def _layout_of(root: Path) -> Layout:
     try:
         if root.is_file():
-            raise InvalidModel(
-                f"{root} is a file, not a SavedModel's folder.", remedy=f"Give the folder, {root.parent}."
-            )
+            remedy = "Give the folder that has saved_model.pb in it."
+            if root.suffix in (".keras", ".h5"):
+                remedy = "Load it with keras.models.load_model and push the model: hub.push(model, 'owner/name')."
+            raise InvalidModel(f"{root} is a file, not a SavedModel's folder.", remedy=remedy)
         return read_layout(root)
     except OSError as error:
         raise InvalidModel(f"{root} cannot be read: {error.strerror}.", remedy="Check the path.") from error

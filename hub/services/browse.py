@@ -192,12 +192,13 @@ def _seen(tx: Transaction, principal: Principal, edge: Edge) -> Version | None:
 
 def _children(tx: Transaction, principal: Principal, version: Version) -> tuple[list[LineageNode], int]:
     nodes, hidden = [], 0
-    for child in tx.children(version.digest):
+    for child in tx.children(version):
         if not _is_visible(tx, principal, child.model):
             hidden += 1
             continue
         edges = tx.parents(ModelName.parse(child.model), child.number)
-        nodes += [LineageNode(edge=edge, version=child) for edge in edges if edge.digest == version.digest]
+        pinned = (version.model, version.number)
+        nodes += [LineageNode(edge=edge, version=child) for edge in edges if (edge.model, edge.number) == pinned]
     return nodes, hidden
 
 

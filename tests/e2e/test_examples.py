@@ -11,6 +11,19 @@ import pytest
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 ROOT = Path(__file__).parents[2]
+MISTAKE = """
+import keras
+import hub
+
+image = keras.Input((4,), name="image")
+hub.push(keras.Model(image, keras.layers.Dense(3, name="features")(image)), "acme/trunk")
+grown = keras.Sequential([keras.Input((4,)), hub.trunk("acme/trunk"), keras.layers.Dense(2, name="kind")])
+hub.push(grown, "acme/head")
+try:
+    hub.trunk("acme/head")
+except hub.errors.InvalidModel as error:
+    print(error.detail)
+"""
 PYTHON_BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -43,3 +56,11 @@ def test_the_guide_to_fine_tuning_runs_from_top_to_bottom(running_hub: Any, tmp_
     assert done.returncode == 0, done.stdout + done.stderr
     assert "demo/small-eye@1" in done.stdout
     assert running_hub.cli("lineage", "demo/tuned-eye@1").stdout.count("demo/small-eye@1") >= 1
+
+
+def test_a_head_is_not_taken_for_a_trunk(running_hub: Any, tmp_path: Path) -> None:
+    program = tmp_path / "mistake.py"
+    program.write_text(MISTAKE)
+    done = run(program, running_hub, tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "acme/head@1 is a head" in done.stdout

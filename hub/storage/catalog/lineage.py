@@ -32,9 +32,16 @@ class LineageQueries(VersionLookup):
             for row in self.connection.execute(query)
         )
 
-    def children(self, digest: str) -> list[Version]:
-        """Versions with an edge to this digest, in any state, by model and newest first."""
-        hanging = select(edges.c.model, edges.c.number).where(edges.c.parent_digest == digest)
+    def children(self, version: Version) -> list[Version]:
+        """Versions with an edge to this one, in any state, by model and newest first.
+
+        A version of another model with the same bytes, and so the same digest, has children of its own.
+        """
+        hanging = select(edges.c.model, edges.c.number).where(
+            edges.c.parent_digest == version.digest,
+            edges.c.parent_model == version.model,
+            edges.c.parent_number == version.number,
+        )
         return self._find(tuple_(versions.c.model, versions.c.number).in_(hanging))
 
     def blob_is_in_model(self, name: ModelName, digest: str) -> bool:

@@ -168,7 +168,8 @@ def _dependents_elsewhere(name: ModelName) -> Select[str]:
     return (
         select(edges.c.model)
         .join(versions, child)
-        .where(edges.c.parent_digest.in_(own), edges.c.model != str(name), versions.c.state != State.REJECTED.value)
+        .where(edges.c.parent_model == str(name), edges.c.parent_digest.in_(own), edges.c.model != str(name))
+        .where(versions.c.state != State.REJECTED.value)
         .distinct()
         .order_by(edges.c.model)
     )

@@ -109,7 +109,7 @@ class VersionQueries(AliasQueries, LineageQueries):
             HasDependents: Versions that were not rejected hang on it.
         """
         version = self.version(name, number)
-        hanging = [child.reference for child in self.children(version.digest) if child.state is not State.REJECTED]
+        hanging = [child.reference for child in self.children(version) if child.state is not State.REJECTED]
         if hanging:
             detail = f"{version.reference} cannot be deleted: {', '.join(hanging)} hang on it."
             raise HasDependents(

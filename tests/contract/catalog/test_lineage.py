@@ -10,6 +10,7 @@ from hub.domain.errors import (
     VersionNotFound,
 )
 from hub.domain.lineage import Edge, EdgeKind
+from hub.domain.names import ModelName
 from hub.domain.versions import State
 from hub.storage.catalog.catalog import Catalog
 
@@ -22,11 +23,21 @@ def test_lineage_is_found_in_both_directions(catalog: Catalog, make: Any) -> Non
         again = make.add(tx, make.HEAD, "again", make.edge_to(trunk))
         assert tx.parents(make.HEAD, 1) == (make.edge_to(trunk), tuned)
         assert tx.parents(make.TRUNK, 1) == ()
-        assert tx.children(trunk.digest) == [again, head]
-        assert tx.children(make.GOLDEN) == [head]
-        assert tx.children(head.digest) == []
+        assert tx.children(trunk) == [again, head]
+        assert tx.children(head) == []
         with pytest.raises(VersionNotFound):
             tx.parents(make.HEAD, 9)
+
+
+def test_the_same_bytes_under_another_name_have_their_own_children(catalog: Catalog, make: Any) -> None:
+    with catalog.begin() as tx:
+        trunk = make.ready(tx, make.TRUNK, "trunk")
+        twin = make.ready(tx, ModelName("acme", "twin"), "trunk")
+        assert twin.digest == trunk.digest
+        head = make.ready(tx, make.HEAD, "head", make.edge_to(trunk))
+        assert (tx.children(trunk), tx.children(twin)) == ([head], [])
+        tx.delete_version(ModelName("acme", "twin"), 1)
+        tx.delete_model(ModelName("acme", "twin"))
 
 
 def test_what_heads_hang_on_is_not_deleted(catalog: Catalog, make: Any) -> None:
