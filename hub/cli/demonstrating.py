@@ -21,7 +21,7 @@ import httpx2
 
 from hub.cli.output import put, say
 from hub.client.config import DEFAULT_URL, connection
-from hub.domain.errors import NotAvailable
+from hub.domain.errors import Conflict, NotAvailable
 
 EXAMPLE = "two_heads.py"
 START_S = 180.0
@@ -42,11 +42,12 @@ def demonstrate(*, port: int, data_dir: Path | None, keep_serving: bool) -> bool
         Whether every claim held.
 
     Raises:
+        Conflict: The port is in use.
         NotAvailable: The hub did not start.
     """
     with tempfile.TemporaryDirectory(prefix="hub-demo-") as temporary:
         work = Path(temporary)
-        url = f"http://127.0.0.1:{port or _free_port()}"
+        url = f"http://127.0.0.1:{_free_port(port)}"
         # The example runs in this process: it shall use the demo's credentials and cache, not the user's.
         os.environ |= {"HUB_CONFIG_DIR": str(work / "config"), "HUB_CACHE": str(work / "cache"), "HUB_URL": url}
         os.environ.pop("HUB_TOKEN", None)
@@ -145,10 +146,10 @@ def _stop(process: subprocess.Popen[Any]) -> None:
         process.wait()
 
 
-def _free_port() -> int:
-    """The usual port, or another one where that is taken."""
+def _free_port(wanted: int) -> int:
+    """The wanted port; for 0 the usual one, or another where that is taken."""
     usual = int(DEFAULT_URL.rpartition(":")[2])
-    for candidate in (usual, 0):
+    for candidate in (wanted,) if wanted else (usual, 0):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
@@ -156,4 +157,4 @@ def _free_port() -> int:
             except OSError:
                 continue
             return int(probe.getsockname()[1])
-    raise NotAvailable("No port is free.")
+    raise Conflict(f"Port {wanted or usual} is in use by another program.", remedy="Choose another with --port.")
