@@ -10,7 +10,7 @@ the model has already is not pushed again; a version whose verdict is not ``read
 """
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -99,25 +99,12 @@ def push(
         HubUnreachable: No answer from the hub.
     """
     model, alias = _target(name, alias)
-    if client is None:
-        with Operations() as own:
-            return push(
-                path_or_model,
-                str(model),
-                alias=alias,
-                head_of=head_of,
-                derived_from=derived_from,
-                card=card,
-                message=message,
-                is_private=is_private,
-                dry_run=dry_run,
-                progress=progress,
-                client=own,
-            )
-    with _content(path_or_model) as content:
+    with ExitStack() as stack:
+        hub = client or stack.enter_context(Operations())
+        content = stack.enter_context(_content(path_or_model))
         progress(Progress(Stage.INSPECT))
         inspection = _accepted(content.root)
-        lineage = content.lineage + _edges(client, inspection.signatures, head_of, derived_from)
+        lineage = content.lineage + _edges(hub, inspection.signatures, head_of, derived_from)
         files = _cut(content.root, progress)
         size = sum(file.size for file in files)
         if dry_run:
@@ -130,11 +117,11 @@ def push(
             card=card,
             is_private=is_private,
         )
-        version, ticket = _send(client, request, content.root, progress)
-    final = _verdict(client, version, progress)
-    if alias is not None and alias not in final.version.aliases:
-        client.set_alias(str(model), alias, version.number)
-        final = client.version(str(model), version.number)
+        version, ticket = _send(hub, request, content.root, progress)
+        final = _verdict(hub, version, progress)
+        if alias is not None and alias not in final.version.aliases:
+            hub.set_alias(str(model), alias, version.number)
+            final = hub.version(str(model), version.number)
     sent = sum(upload.size for upload in ticket.uploads)
     return Pushed(final.version, final.report, is_existing=ticket.existing is not None, size=size, sent=sent)
 

@@ -59,6 +59,8 @@ def test_a_rejected_head_holds_nothing(catalog: Catalog, make: Any) -> None:
         make.add(tx, make.HEAD, "head", make.edge_to(trunk), state=State.REJECTED)
         tx.delete_version(make.TRUNK, 1)
         tx.delete_model(make.TRUNK)
+        with pytest.raises(ModelNotFound):
+            tx.model(make.TRUNK)
 
 
 def test_a_blob_belongs_to_the_models_that_have_it(catalog: Catalog, make: Any) -> None:
