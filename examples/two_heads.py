@@ -15,12 +15,13 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 
-import httpx2
 import keras
 import numpy as np
 import tensorflow as tf
+import urllib3
 
 import hub
 from hub.client.config import Connection, connection
@@ -194,8 +195,9 @@ def ask_tfserving(to: Connection, reference: str, images: np.ndarray) -> np.ndar
     name, _, number = reference.partition("@")
     url = f"{to.url}/v1/models/{name}/versions/{number}:predict"
     headers = {"Authorization": f"Bearer {to.token}"} if to.token else {}
-    answer = httpx2.post(url, json={"instances": images.tolist()}, headers=headers, timeout=120)
-    answer.raise_for_status()
+    answer = urllib3.request("POST", url, json={"instances": images.tolist()}, headers=headers, timeout=120)
+    if answer.status != HTTPStatus.OK:
+        raise RuntimeError(answer.data.decode())
     return np.asarray(answer.json()["predictions"], dtype=np.float32)
 
 

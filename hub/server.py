@@ -24,7 +24,7 @@ from hub.client.config import save_credentials
 from hub.domain.errors import Conflict, ExtraMissing, HubError, NotAvailable
 from hub.engine.engine import Engine
 from hub.engine.local import LocalEngine
-from hub.protocol.schemas import HubStatus
+from hub.protocol.schemas import HubStatus, SweepReport
 from hub.runtime.devices import find_devices
 from hub.runtime.limits import Limits
 from hub.services.access import Access
@@ -36,6 +36,7 @@ from hub.services.predict import Predictions
 from hub.services.pull import Pulls
 from hub.services.push import Pushes
 from hub.services.remove import Removals
+from hub.services.sweep import Sweeps
 from hub.services.validate import Validations
 from hub.services.yank import Yanks
 from hub.settings import Settings
@@ -67,7 +68,7 @@ def run(settings: Settings) -> None:
         try:
             catalog.migrate()
             blobs = open_store(settings.storage)
-            snapshots = Snapshots(blobs, settings.data_path / "snapshots")
+            snapshots = open_snapshots(settings, blobs)
             house = furnish(settings, catalog, blobs, snapshots, local_engine(settings, snapshots, run_folder))
             _welcome_administrator(house, url)
             _serve(house, listener, url)
@@ -77,8 +78,6 @@ def run(settings: Settings) -> None:
 
 def furnish(settings: Settings, catalog: Catalog, blobs: BlobStore, snapshots: Snapshots, engine: Engine) -> House:
     """Make the services over stores and an engine."""
-    work_root = settings.data_path / "work"
-    shutil.rmtree(work_root, ignore_errors=True)  # what a killed hub was inspecting
     return House(
         settings=settings,
         engine=engine,
@@ -87,12 +86,20 @@ def furnish(settings: Settings, catalog: Catalog, blobs: BlobStore, snapshots: S
         aliases=Aliases(catalog),
         yanks=Yanks(catalog),
         removals=Removals(catalog, snapshots),
-        pushes=Pushes(catalog, blobs, snapshots, work_root),
+        pushes=Pushes(catalog, blobs, snapshots, is_relayed=settings.relay),
         validations=Validations(catalog, blobs, engine),
-        pulls=Pulls(catalog, blobs),
+        pulls=Pulls(catalog, blobs, is_relayed=settings.relay),
+        sweeps=_sweeps(settings, catalog, blobs),
         health=Health(catalog, blobs, engine),
         predictions=Predictions(catalog, snapshots, engine),
     )
+
+
+def open_snapshots(settings: Settings, blobs: BlobStore) -> Snapshots:
+    """The snapshots on this machine, without what a killed hub left half made."""
+    snapshots = Snapshots(blobs, settings.data_path / "snapshots", budget_bytes=settings.snapshot_budget_bytes)
+    snapshots.sweep()
+    return snapshots
 
 
 def local_engine(settings: Settings, snapshots: Snapshots, run_folder: Path) -> LocalEngine:
@@ -119,6 +126,26 @@ def migrate(settings: Settings) -> str:
         return catalog.migrate()
     finally:
         catalog.close()
+
+
+def sweep(settings: Settings, *, dry_run: bool) -> SweepReport:
+    """Delete bytes that nobody needs; a hub may be running meanwhile.
+
+    Raises:
+        Conflict: Another process is sweeping.
+        NotAvailable: The database or the store cannot be used, or has not the newest schema.
+    """
+    catalog = Catalog(settings.database)
+    try:
+        catalog.check()
+        sweeps = _sweeps(settings, catalog, open_store(settings.storage))
+        return sweeps.look() if dry_run else sweeps.run()
+    finally:
+        catalog.close()
+
+
+def _sweeps(settings: Settings, catalog: Catalog, blobs: BlobStore) -> Sweeps:
+    return Sweeps(catalog, blobs, grace_s=settings.sweep_grace_s, push_life_s=settings.push_life_s)
 
 
 def doctor(settings: Settings) -> HubStatus:

@@ -28,6 +28,12 @@ class Settings(BaseSettings):
         preload: References of the versions that are loaded before anybody asks for them.
         anonymous: What people without a token may do; None means ``read`` on loopback, else ``none``.
         memory_budget_bytes: What one worker may hold loaded; None means a share of what the machine has.
+        snapshot_budget_bytes: What the files of versions may take that are put together on this machine to be loaded.
+        relay: Whether all bytes go through the hub, also where clients could reach the object store.
+        accel_redirect: Path below which nginx serves the storage folder itself (``X-Accel-Redirect``).
+        sweep_every_s: Time between two sweeps of bytes that nobody needs.
+        sweep_grace_s: How long bytes stay after nobody was found to need them.
+        push_life_s: How long a push may be under way before it is given up.
         request_max_bytes: Largest predict body.
         requests_in_flight: Predictions one worker may have waiting before callers are told to come back.
         predict_deadline_s: Longest one prediction may take.
@@ -50,6 +56,12 @@ class Settings(BaseSettings):
     preload: tuple[str, ...] = ()
     anonymous: Anonymous | None = None
     memory_budget_bytes: Annotated[int, Field(ge=16 * _MIB)] | None = None
+    snapshot_budget_bytes: Annotated[int, Field(ge=0)] = 32 << 30
+    relay: bool = False
+    accel_redirect: Annotated[str, Field(pattern=r"^/[A-Za-z0-9._/-]*$")] | None = None
+    sweep_every_s: Annotated[float, Field(gt=0)] = 3_600.0
+    sweep_grace_s: Annotated[float, Field(ge=0)] = 86_400.0
+    push_life_s: Annotated[float, Field(ge=60)] = 7 * 86_400.0
     request_max_bytes: Annotated[int, Field(ge=1024, le=1 << 30)] = 256 * _MIB
     requests_in_flight: Annotated[int, Field(ge=1)] = 256
     predict_deadline_s: Annotated[float, Field(gt=0)] = 60.0

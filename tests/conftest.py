@@ -15,7 +15,7 @@ from hub.domain.manifest import BlobRef, File, Kind, Manifest
 from hub.domain.signatures import Signature
 from hub.storage.blobs.memory import MemoryBlobStore
 
-pytest_plugins = ["tests.support.servers"]
+pytest_plugins = ["tests.support.postgresql", "tests.support.s3_servers"]
 SUPPORT = Path(__file__).parent / "support"
 SLOW_ROOMS = ("browser", "contract", "e2e", "integration")
 Publish = Callable[..., str]

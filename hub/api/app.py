@@ -63,6 +63,8 @@ def create_app(house: House, pages: Sequence[BaseRoute] = ()) -> FastAPI:
         lifespan=_lifespan,
     )
     app.state.house = house
+    app.state.completions = {}
+    app.state.limiters = {}
     for router in _ROUTERS:
         app.include_router(router)
     for routes in (tfserving.routes(house), oip.routes(house), pages):
@@ -77,10 +79,11 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     house: House = app.state.house
     starting = asyncio.create_task(_start(house))
     watching = asyncio.create_task(house.validations.watch())
+    sweeping = asyncio.create_task(_sweep(house))
     try:
         yield
     finally:
-        for task in (watching, starting):
+        for task in (sweeping, watching, starting):
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
@@ -95,6 +98,18 @@ async def _start(house: House) -> None:
         return
     for reference in house.settings.preload:
         await _preload(house, reference)
+
+
+async def _sweep(house: House) -> None:
+    """Sweep now and then, until cancelled."""
+    while True:
+        try:
+            await asyncio.to_thread(house.sweeps.run)
+        except HubError as error:
+            _log.warning("sweep.postponed", reason=str(error))
+        except Exception:  # noqa: BLE001 - the next one may go well
+            _log.exception("sweep.failed")
+        await asyncio.sleep(house.settings.sweep_every_s)
 
 
 async def _preload(house: House, reference: str) -> None:

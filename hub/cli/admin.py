@@ -1,9 +1,11 @@
 """``hub admin``: looking after a hub, on the machine it runs on, with the options and environment it is served with."""
 
+from typing import Annotated
+
 import typer
 
 from hub.cli.arguments import JsonOption, needs_extra
-from hub.cli.output import put, put_json, put_rows, say
+from hub.cli.output import put, put_json, put_rows, say, size_text
 from hub.cli.serve import DatabaseOption, DataDirOption, StorageOption, read_settings
 
 app = typer.Typer(no_args_is_help=True, help="Look after a hub on its own machine.", rich_markup_mode=None)
@@ -16,6 +18,38 @@ def migrate(data_dir: DataDirOption = None, database_url: DatabaseOption = None)
         from hub.server import migrate as upgrade
 
     put(upgrade(read_settings({"data_dir": data_dir, "database_url": database_url})))
+
+
+@app.command("sweep", epilog="Example: hub admin sweep --dry-run")
+def sweep(
+    data_dir: DataDirOption = None,
+    database_url: DatabaseOption = None,
+    storage_url: StorageOption = None,
+    grace: Annotated[
+        float | None, typer.Option("--grace-s", min=0, help="Seconds that bytes stay after nobody needed them.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell what nobody needs, delete nothing.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """Delete bytes that no version needs; hub serve does this by itself, and may be running meanwhile.
+
+    Exit code 1 where bytes that versions need are not in the store.
+    """
+    with needs_extra("server", "hub admin sweep"):
+        from hub.server import sweep as clean
+
+    given = {"data_dir": data_dir, "database_url": database_url, "storage_url": storage_url, "sweep_grace_s": grace}
+    report = clean(read_settings(given), dry_run=dry_run)
+    if json:
+        put_json(report)
+    elif dry_run:
+        put(f"{report.condemned} blobs are needed by nobody: {size_text(report.freed_bytes)}")
+    else:
+        put(f"{report.deleted} blobs deleted: {size_text(report.freed_bytes)}")
+        say(f"{report.condemned + report.found} blobs marked, {report.pushes} pushes given up.")
+        for digest in report.lost:
+            say(f"{digest} is not in the store. Restore it from a backup, or push its version again.")
+    raise typer.Exit(1 if report.lost else 0)
 
 
 @app.command("doctor", epilog="Example: hub admin doctor --data-dir ./hub-data")

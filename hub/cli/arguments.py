@@ -1,5 +1,6 @@
 """Arguments that several commands take, and their checks: what is not well-formed is wrong usage (exit code 2)."""
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Annotated, TypeVar
@@ -49,6 +50,17 @@ def check_url(text: str) -> str:
     return _checked(normal_url, text)
 
 
+def check_rate(text: str | None) -> float | None:
+    """Bytes per second: ``10M``, ``500k``, ``1.5G``, in powers of 1000."""
+    if text is None:
+        return None
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([kMG]?)(?:B(?:/s)?)?", text.strip())
+    rate = float(found[1]) * {"": 1, "k": 1e3, "M": 1e6, "G": 1e9}[found[2]] if found else 0.0
+    if rate <= 0:
+        raise typer.BadParameter(f"{text!r} is no rate. Write bytes per second, such as 500k, 10M or 1.5G.")
+    return rate
+
+
 @contextmanager
 def needs_extra(extra: str, what: str) -> Iterator[None]:
     """Turn the import error of a package that an extra brings into the sentence that says how to install it.
@@ -78,3 +90,9 @@ ReferenceArgument = Annotated[
 ]
 ModelArgument = Annotated[str, typer.Argument(metavar="NAME", callback=check_model, help="owner/name")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+RateOption = Annotated[
+    str | None,
+    typer.Option(
+        "--limit-rate", metavar="RATE", help="Most bytes per second, all transfers together: 500k, 10M, 1.5G."
+    ),
+]

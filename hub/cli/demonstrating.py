@@ -13,11 +13,12 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http import HTTPStatus
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import httpx2
+import urllib3
 
 from hub.cli.output import put, say
 from hub.client.config import DEFAULT_URL, connection
@@ -128,9 +129,9 @@ def _await_ready(process: subprocess.Popen[Any], url: str, log: Path) -> None:
     until = time.monotonic() + START_S
     while time.monotonic() < until and process.poll() is None:
         try:
-            if httpx2.get(f"{url}/readyz", trust_env=False).status_code == httpx2.codes.OK:
+            if urllib3.request("GET", f"{url}/readyz", retries=False).status == HTTPStatus.OK:
                 return
-        except httpx2.TransportError:
+        except urllib3.exceptions.HTTPError:
             pass
         time.sleep(_POLL_S)
     last = "\n".join(log.read_text(errors="replace").splitlines()[-_LOG_LINES:])

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from hub.cli.arguments import JsonOption, ReferenceArgument
+from hub.cli.arguments import JsonOption, RateOption, ReferenceArgument, check_rate
 from hub.cli.output import put, put_json, say
 
 
@@ -17,6 +17,7 @@ def pull(
     tfserving: Annotated[
         bool, typer.Option("--tfserving", help="Put it into DIR/<number>, where TensorFlow Serving looks.")
     ] = False,
+    limit_rate: RateOption = None,
     json: JsonOption = False,
 ) -> None:
     """Get a version's files, every byte checked.
@@ -28,8 +29,9 @@ def pull(
 
     if tfserving and directory is None:
         raise typer.BadParameter("--tfserving needs DIR.")
+    rate = check_rate(limit_rate)
     with shown_progress() as progress:
-        pulled = pull_version(reference, directory, tfserving=tfserving, progress=progress)
+        pulled = pull_version(reference, directory, tfserving=tfserving, limit_rate=rate, progress=progress)
     if json:
         put_json(
             {

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from hub.cli.arguments import JsonOption, check_reference, check_target
+from hub.cli.arguments import JsonOption, RateOption, check_rate, check_reference, check_target
 
 
 def push(
@@ -26,6 +26,7 @@ def push(
     message: Annotated[str, typer.Option(help="What is new in this version.")] = "",
     is_private: Annotated[bool, typer.Option("--private", help="Only people with a token see the model.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check and hash, send nothing.")] = False,
+    limit_rate: RateOption = None,
     json: JsonOption = False,
 ) -> None:
     """Publish a SavedModel as a model's next version.
@@ -37,6 +38,7 @@ def push(
     from hub.client.push import push as send
     from hub.domain.errors import InvalidModel
 
+    rate = check_rate(limit_rate)
     try:
         with shown_progress() as progress:
             pushed = send(
@@ -48,6 +50,7 @@ def push(
                 message=message,
                 is_private=is_private or None,
                 dry_run=dry_run,
+                limit_rate=rate,
                 progress=progress,
             )
     except InvalidModel as error:

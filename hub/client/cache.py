@@ -16,7 +16,7 @@ once; a snapshot whose files were written to, through a hard link for instance, 
 import fcntl
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +31,7 @@ from hub.domain.digests import digest_of, parse_digest
 from hub.domain.errors import HubError
 from hub.domain.manifest import Manifest
 from hub.domain.versions import Version
+from hub.storage.disk import seal, sync_folder
 
 FIXED_TIME_S = 946_684_800
 """Time of change of every file in a snapshot (the first second of 2000): any write gives it another one."""
@@ -43,7 +44,6 @@ class Place:
     path: Path
     offset: int
     size: int
-    is_whole_file: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +97,11 @@ class Cache:
         digest = digest_of(manifest_bytes)
         target = self.snapshot_path(digest)
         target.parent.mkdir(parents=True, exist_ok=True)
-        _seal(directory)
+        seal(directory, time_s=FIXED_TIME_S)
         self._write(self.root / "manifests" / f"{_hex(digest)}.json", manifest_bytes)
         self._discard_directory(target)
         directory.rename(target)
-        _sync_directory(target.parent)
+        sync_folder(target.parent)
         self.drop_download(digest)
         return target
 
@@ -122,16 +122,21 @@ class Cache:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
 
-    def places(self, wanted: set[str]) -> dict[str, Place]:
-        """Where wanted blobs are within snapshots that are here already."""
-        found: dict[str, Place] = {}
+    def find(self, files: Collection[str], blobs: Collection[str]) -> tuple[dict[str, Path], dict[str, Place]]:
+        """Where wanted files and blobs, by digest, are within snapshots that are here already."""
+        whole: dict[str, Path] = {}
+        parts: dict[str, Place] = {}
         for path in sorted((self.root / "manifests").glob("*.json")):
             root = self.root / "snapshots" / path.stem
-            if not root.is_dir() or wanted <= found.keys():
+            if not root.is_dir() or (len(whole), len(parts)) == (len(files), len(blobs)):
                 continue
             for file in orjson.loads(path.read_bytes())["files"]:
-                found |= {name: place for name, place in _file_places(root, file) if name in wanted}
-        return found
+                if not _is_untouched(root / file["path"], file["size"]):
+                    continue
+                if file["digest"] in files:
+                    whole[file["digest"]] = root / file["path"]
+                parts |= {name: place for name, place in _parts(root, file) if name in blobs}
+        return whole, parts
 
     def remember(self, url: str, reference: str, version: Version) -> None:
         """Keep what a reference meant, for times when the hub cannot be asked."""
@@ -195,30 +200,8 @@ def _is_untouched(path: Path, size: int) -> bool:
     return facts.st_size == size and facts.st_mtime_ns == FIXED_TIME_S * 1_000_000_000
 
 
-def _file_places(root: Path, file: dict[str, Any]) -> Iterator[tuple[str, Place]]:
-    path = root / file["path"]
-    if not _is_untouched(path, file["size"]):
-        return
+def _parts(root: Path, file: dict[str, Any]) -> Iterator[tuple[str, Place]]:
     offset = 0
     for blob in file["blobs"]:
-        yield blob["digest"], Place(path, offset, blob["size"], is_whole_file=len(file["blobs"]) == 1)
+        yield blob["digest"], Place(root / file["path"], offset, blob["size"])
         offset += blob["size"]
-
-
-def _seal(directory: Path) -> None:
-    for folder, _, names in os.walk(directory):
-        for name in names:
-            path = Path(folder) / name
-            with path.open("rb") as file:
-                os.fsync(file.fileno())
-            path.chmod(0o444)
-            os.utime(path, (FIXED_TIME_S, FIXED_TIME_S))
-        _sync_directory(Path(folder))
-
-
-def _sync_directory(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -43,6 +43,7 @@ class Client(Operations):
         message: str = "",
         is_private: bool | None = None,
         dry_run: bool = False,
+        limit_rate: float | None = None,
         progress: ProgressSink = silent,
     ) -> pushes.Pushed:
         """Publish a SavedModel directory or a Keras model; see :func:`hub.client.push.push`."""
@@ -56,6 +57,7 @@ class Client(Operations):
             message=message,
             is_private=is_private,
             dry_run=dry_run,
+            limit_rate=limit_rate,
             progress=progress,
             client=self,
         )
@@ -66,10 +68,13 @@ class Client(Operations):
         directory: Path | str | None = None,
         *,
         tfserving: bool = False,
+        limit_rate: float | None = None,
         progress: ProgressSink = silent,
     ) -> Path:
         """Get a version's files; see :func:`hub.client.pull.pull`."""
-        return self.pull_version(reference, directory, tfserving=tfserving, progress=progress).path
+        return self.pull_version(
+            reference, directory, tfserving=tfserving, limit_rate=limit_rate, progress=progress
+        ).path
 
     def pull_version(
         self,
@@ -77,10 +82,13 @@ class Client(Operations):
         directory: Path | str | None = None,
         *,
         tfserving: bool = False,
+        limit_rate: float | None = None,
         progress: ProgressSink = silent,
     ) -> pulls.Pulled:
         """Get a version's files and what is known of it; see :func:`hub.client.pull.pull_version`."""
-        return pulls.pull_version(reference, directory, tfserving=tfserving, progress=progress, client=self)
+        return pulls.pull_version(
+            reference, directory, tfserving=tfserving, limit_rate=limit_rate, progress=progress, client=self
+        )
 
     def predict(self, reference: str, inputs: Any, signature: str | None = None) -> dict[str, np.ndarray]:
         """Call a version; see :func:`hub.client.predict.predict`."""

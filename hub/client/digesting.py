@@ -1,16 +1,22 @@
-"""Hashing local files: the whole file and its blobs in one read.
+"""Hashing local files: every file as a whole, and every blob that it is cut into.
 
-Laws: each byte is read once; memory stays at one piece of 1 MiB; a file's blobs cover it in order, each at most 64 MiB.
+Laws: a file's blobs cover it in order, each at most 64 MiB, variables cut at the borders of tensors; memory stays at
+one piece of 1 MiB for each thread; a file of one blob is read once, others twice, the second time from memory mostly.
 """
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
-from typing import BinaryIO
 
-from hub.domain.digests import read_chunks
-from hub.domain.manifest import BLOB_BYTES, BlobRef, File
+from hub.domain.digests import read_at, read_chunks
+from hub.domain.errors import DigestMismatch
+from hub.domain.manifest import BlobRef, File
+from hub.savedmodel.cuts import cut_sizes, fixed_sizes
+
+_AT_ONCE = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +27,12 @@ class Source:
     offset: int
     size: int
     name: str
+
+
+def changed(name: str) -> DigestMismatch:
+    """The error for a file that is not any more what it was a moment ago."""
+    remedy = "Push again when nothing writes to it any more."
+    return DigestMismatch(f"{name} changed while it was being pushed.", remedy=remedy, path=name)
 
 
 def digest_file(path: Path, on_bytes: Callable[[int], None] | None = None) -> str:
@@ -34,21 +46,28 @@ def digest_file(path: Path, on_bytes: Callable[[int], None] | None = None) -> st
     return f"sha256:{whole.hexdigest()}"
 
 
-def cut_file(path: Path, name: str, on_bytes: Callable[[int], None]) -> File:
-    """Read a file once and say what it is made of.
+def cut_files(root: Path, sizes: Mapping[str, int], on_bytes: Callable[[int], None]) -> tuple[File, ...]:
+    """Read files and say what they are made of.
 
     Args:
-        path: The file.
-        name: Its path within the version.
-        on_bytes: Told of every piece read.
+        root: The directory.
+        sizes: The size of each file by its path within the version.
+        on_bytes: Told of every piece read, from any thread.
+
+    Raises:
+        DigestMismatch: A file has another size by now.
+        OSError: A file cannot be read.
     """
-    whole = hashlib.sha256()
-    blobs: list[BlobRef] = []
-    with path.open("rb") as file:
-        while blob := _next_blob(file, whole, is_first=not blobs, on_bytes=on_bytes):
-            blobs.append(blob)
-    size = sum(blob.size for blob in blobs)
-    return File(path=name, size=size, digest=f"sha256:{whole.hexdigest()}", blobs=tuple(blobs))
+    cuts = cut_sizes(root)
+    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="hashing") as pool:
+        try:
+            begun = [
+                _begin(pool, root / path, path, _cut(cuts.get(path), size), on_bytes) for path, size in sizes.items()
+            ]
+            return tuple(finish() for finish in begun)
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
 
 
 def sources(root: Path, files: Iterable[File]) -> dict[str, Source]:
@@ -62,16 +81,36 @@ def sources(root: Path, files: Iterable[File]) -> dict[str, Source]:
     return found
 
 
-def _next_blob(
-    file: BinaryIO, whole: "hashlib._Hash", *, is_first: bool, on_bytes: Callable[[int], None]
-) -> BlobRef | None:
-    # After the first blob the whole file's hash is that blob's, so most files are hashed once only.
-    own = whole if is_first else hashlib.sha256()
-    size = 0
-    for chunk in read_chunks(file, BLOB_BYTES):
-        own.update(chunk)
-        if own is not whole:
-            whole.update(chunk)
-        on_bytes(len(chunk))
-        size += len(chunk)
-    return BlobRef(digest=f"sha256:{own.hexdigest()}", size=size) if size else None
+def _cut(sizes: Sequence[int] | None, size: int) -> Sequence[int]:
+    return sizes if sizes is not None and sum(sizes) == size else fixed_sizes(size)
+
+
+def _begin(
+    pool: ThreadPoolExecutor, path: Path, name: str, sizes: Sequence[int], on_bytes: Callable[[int], None]
+) -> Callable[[], File]:
+    """Have a file hashed; what is given back waits for it."""
+    size = sum(sizes)
+    offsets = [0, *accumulate(sizes)]
+    whole = pool.submit(_hash, path, 0, size, _uncounted) if len(sizes) != 1 else None
+    parts = [pool.submit(_hash, path, at, part, on_bytes) for at, part in zip(offsets, sizes, strict=False)]
+
+    def finish() -> File:
+        if path.stat().st_size != size:
+            raise changed(name)
+        blobs = tuple(BlobRef(digest=part.result(), size=own) for part, own in zip(parts, sizes, strict=True))
+        return File(path=name, size=size, digest=whole.result() if whole else blobs[0].digest, blobs=blobs)
+
+    return finish
+
+
+def _uncounted(_: int) -> None:
+    """The whole file's bytes are counted as its blobs' already."""
+
+
+def _hash(path: Path, offset: int, size: int, on_bytes: Callable[[int], None]) -> str:
+    hashed = hashlib.sha256()
+    with path.open("rb", buffering=0) as file:
+        for chunk in read_at(file.fileno(), offset, size):
+            hashed.update(chunk)
+            on_bytes(len(chunk))
+    return f"sha256:{hashed.hexdigest()}"

@@ -1,46 +1,59 @@
-"""One HTTP connection pool to one hub: requests in, answers or the domain's errors out.
+"""HTTP to one hub, and to the object store that the hub sends one to: requests in, answers or the domain's errors out.
 
 Laws: a problem answer is raised as the error it stands for; no answer is :class:`HubUnreachable`; a request is sent
 again only when that cannot do a thing twice, or when the hub says that it did nothing (429, 503) and the caller allows
-it; the token is sent to the hub's own address and to nowhere else.
+it; the token is sent to the hub's own address and to nowhere else; URLs of the object store, which are secrets for as
+long as they live, appear in no message.
 """
 
+import os
 import random
+import ssl
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib.metadata import version
 from ipaddress import ip_address
 from typing import Any, Self
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
+from urllib.request import getproxies, proxy_bypass
 
-import httpx2
 import orjson
+import truststore
+import urllib3
+from urllib3 import exceptions as trouble
 
 from hub.client.config import Connection
-from hub.domain.errors import HubError, HubUnreachable
+from hub.domain.errors import HubError, HubUnreachable, NotAvailable, StoreRefused, StoreUnreachable
 from hub.protocol.problems import from_problem
 
 ATTEMPTS = 4
 CONNECT_TIMEOUT_S = 10.0
 READ_TIMEOUT_S = 90.0
 MAX_WAIT_S = 30.0
+POOL = 16
 _FIRST_WAIT_S = 0.25
 _SAFE_METHODS = frozenset({"GET", "PUT", "DELETE"})
 _DID_NOTHING = frozenset({429, 503})
 Query = Mapping[str, str | int | bool | None]
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A whole answer."""
+
+    status: int
+    headers: Mapping[str, str]
+    content: bytes
+
+
 class Http:
-    """A pool of connections to one hub; used from several threads at once."""
+    """Pools of connections; used from several threads at once."""
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
-        self._client = httpx2.Client(
-            timeout=httpx2.Timeout(READ_TIMEOUT_S, connect=CONNECT_TIMEOUT_S),
-            headers={"User-Agent": f"trunkhub/{version('trunkhub')}"},
-            trust_env=not _is_this_machine(connection.url),
-        )
+        self._pools: dict[str | None, urllib3.PoolManager] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -50,7 +63,8 @@ class Http:
 
     def close(self) -> None:
         """Let the connections go."""
-        self._client.close()
+        for pool in self._pools.values():
+            pool.clear()
 
     def request(
         self,
@@ -61,12 +75,12 @@ class Http:
         params: Query | None = None,
         headers: Mapping[str, str] | None = None,
         is_repeatable: bool | None = None,
-    ) -> httpx2.Response:
-        """Send a request and read the whole answer.
+    ) -> Answer:
+        """Send a request to the hub and read the whole answer.
 
         Args:
             method: The HTTP method.
-            path: A path of the hub, or a whole URL.
+            path: A path of the hub.
             body: JSON, unless ``headers`` say otherwise.
             params: Query parameters; those that are None are left out.
             headers: Further headers.
@@ -76,88 +90,140 @@ class Http:
             HubUnreachable: No answer.
             HubError: The hub's problem, by its class.
         """
-        url = self._url(path)
-        query = {key: value for key, value in (params or {}).items() if value is not None}
-        sent = (
-            self._headers(url)
-            | ({"Content-Type": "application/json"} if body is not None else {})
-            | dict(headers or {})
-        )
+        query = {key: _as_text(value) for key, value in (params or {}).items() if value is not None}
+        url = self.connection.url + path + (f"?{urlencode(query)}" if query else "")
+        is_json = {"Content-Type": "application/json"} if body is not None else {}
+        sent = self._headers(url) | is_json | dict(headers or {})
 
-        def send() -> httpx2.Response:
-            return self._client.request(method, url, content=body, params=query, headers=sent)
+        def send() -> Answer:
+            response = self._send(method, url, sent, body)
+            return Answer(response.status, response.headers, response.data)
 
         return self._with_retries(send, method in _SAFE_METHODS if is_repeatable is None else is_repeatable)
 
-    def upload(self, url: str, chunks: Callable[[], Iterable[bytes]], size: int) -> None:
-        """PUT ``size`` bytes; ``chunks`` is called anew for every attempt.
+    def upload(self, place: str, chunks: Iterable[bytes], size: int) -> None:
+        """PUT ``size`` bytes to a path of the hub or a URL of the object store; one attempt.
 
         Raises:
-            HubUnreachable: No answer.
+            HubUnreachable: No answer from the hub.
+            StoreUnreachable: No answer from the object store.
+            StoreRefused: The object store did not take it.
             HubError: The hub's problem, by its class.
         """
-        whole = self._url(url)
-        sent = self._headers(whole) | {"Content-Type": "application/octet-stream", "Content-Length": str(size)}
-
-        def send() -> httpx2.Response:
-            return self._client.put(whole, content=chunks() if size else b"", headers=sent)
-
-        self._with_retries(send, is_repeatable=True)
+        url = self._url(place)
+        sent = self._headers(url) | {"Content-Type": "application/octet-stream", "Content-Length": str(size)}
+        self._send("PUT", url, sent, chunks)
 
     @contextmanager
-    def download(self, path: str, *, start: int = 0) -> Iterator[httpx2.Response]:
+    def download(self, place: str, *, start: int = 0) -> Iterator[urllib3.BaseHTTPResponse]:
         """GET bytes from ``start`` on, as a stream; one attempt.
 
         Raises:
-            HubUnreachable: No answer, or it broke off.
+            HubUnreachable: No answer from the hub, or it broke off.
+            StoreUnreachable: The same of the object store.
+            StoreRefused: The object store did not give it.
             HubError: The hub's problem, by its class.
         """
-        url = self._url(path)
+        url = self._url(place)
         sent = self._headers(url) | {"Accept-Encoding": "identity"} | ({"Range": f"bytes={start}-"} if start else {})
+        response = self._send("GET", url, sent, None, is_stream=True)
         try:
-            with self._client.stream("GET", url, headers=sent, follow_redirects=True) as response:
-                if not response.is_success:
-                    response.read()
-                    raise _problem(response)
-                yield response
-        except httpx2.TransportError as error:
-            raise self._unreachable(error) from error
+            yield response
+        except trouble.HTTPError as error:
+            raise self._unreachable(url, error) from error
+        finally:
+            response.close()
 
-    def _with_retries(self, send: Callable[[], httpx2.Response], is_repeatable: bool) -> httpx2.Response:
+    def _with_retries(self, send: Callable[[], Any], is_repeatable: bool) -> Any:
+        """Call ``send`` until it succeeds, with pauses that grow.
+
+        What may not be repeated is tried again only where no connection was made.
+
+        Raises:
+            HubError: The last failure.
+        """
         for attempt in range(ATTEMPTS):
-            wait_s = backoff_s(attempt)
             try:
-                response = send()
-            except httpx2.TransportError as error:
-                failure: HubError = self._unreachable(error)
-                may_repeat = isinstance(error, httpx2.ConnectError) or (
-                    is_repeatable and not isinstance(error, httpx2.TimeoutException)
-                )
-                cause: Exception | None = error
-            else:
-                if response.is_success:
-                    return response
-                failure, cause = _problem(response), None
-                may_repeat = response.status_code in _DID_NOTHING and is_repeatable
-                wait_s = max(wait_s, _retry_after_s(response))
-            if not may_repeat or attempt == ATTEMPTS - 1:
-                raise failure from cause
-            time.sleep(wait_s)
+                return send()
+            except HubError as error:
+                if attempt == ATTEMPTS - 1 or not _may_repeat(error, is_repeatable):
+                    raise
+                time.sleep(max(backoff_s(attempt), error.facts.get("retry_after_s", 0.0)))
         raise AssertionError("the last attempt returns or raises")
 
-    def _url(self, path: str) -> str:
-        return path if "://" in path else self.connection.url + path
+    def _send(
+        self, method: str, url: str, headers: Mapping[str, str], body: Any, *, is_stream: bool = False
+    ) -> urllib3.BaseHTTPResponse:
+        try:
+            response = self._pool(url).urlopen(
+                method,
+                url,
+                body=body,
+                headers=headers,
+                retries=False,
+                redirect=False,
+                preload_content=not is_stream,
+                decode_content=not is_stream,
+            )
+        except trouble.HTTPError as error:
+            raise self._unreachable(url, error) from error
+        if 200 <= response.status < 300:
+            return response
+        try:
+            raise self._refusal(url, response)
+        finally:
+            response.close()
+
+    def _pool(self, url: str) -> urllib3.PoolManager:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        proxy = None if _is_this_machine(host) or proxy_bypass(host) else getproxies().get(parts.scheme)
+        if proxy not in self._pools:
+            timeout = urllib3.Timeout(connect=CONNECT_TIMEOUT_S, read=READ_TIMEOUT_S)
+            self._pools[proxy] = (
+                urllib3.PoolManager(maxsize=POOL, ssl_context=_tls(), timeout=timeout)
+                if proxy is None
+                else urllib3.ProxyManager(proxy, maxsize=POOL, ssl_context=_tls(), timeout=timeout)
+            )
+        return self._pools[proxy]
+
+    def _url(self, place: str) -> str:
+        return place if "://" in place else self.connection.url + place
+
+    def _is_own(self, url: str) -> bool:
+        return url.startswith(self.connection.url + "/")
 
     def _headers(self, url: str) -> dict[str, str]:
-        is_own = url.startswith(self.connection.url + "/")
-        return {"Authorization": f"Bearer {self.connection.token}"} if self.connection.token and is_own else {}
+        agent = {"User-Agent": f"trunkhub/{version('trunkhub')}"}
+        if self.connection.token and self._is_own(url):
+            return agent | {"Authorization": f"Bearer {self.connection.token}"}
+        return agent
 
-    def _unreachable(self, error: httpx2.TransportError) -> HubUnreachable:
-        reason = str(error) or type(error).__name__
+    def _refusal(self, url: str, response: urllib3.BaseHTTPResponse) -> HubError:
+        if self._is_own(url):
+            error = _problem(response.status, response.data)
+        elif response.status in _DID_NOTHING or response.status >= 500:
+            error = NotAvailable(f"The object store at {_host(url)} answered {response.status}.")
+        else:
+            error = StoreRefused(
+                f"The object store at {_host(url)} answered {response.status}.",
+                remedy="Try again; if it stays so, ask who runs the hub to look at its object store.",
+            )
+        error.facts["retry_after_s"] = _retry_after_s(response.headers.get("Retry-After", ""))
+        return error
+
+    def _unreachable(self, url: str, error: trouble.HTTPError) -> HubError:
+        reason = _reason(error)
+        # Nothing was sent where no connection was made.
+        facts = {"is_unsent": isinstance(error, trouble.NewConnectionError | trouble.ConnectTimeoutError)}
+        facts["is_late"] = isinstance(error, trouble.ReadTimeoutError)
+        if not self._is_own(url):
+            return StoreUnreachable(f"No answer from the object store at {_host(url)}: {reason}.", **facts)
         return HubUnreachable(
             f"No answer from the hub at {self.connection.url}: {reason}.",
             remedy="Start one with: hub serve. Or name another one with HUB_URL or: hub login URL.",
             url=self.connection.url,
+            **facts,
         )
 
 
@@ -166,21 +232,48 @@ def backoff_s(attempt: int) -> float:
     return min(MAX_WAIT_S, _FIRST_WAIT_S * 2**attempt) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter is no secret
 
 
-def _retry_after_s(response: httpx2.Response) -> float:
-    text = response.headers.get("Retry-After", "")
+def _may_repeat(error: HubError, is_repeatable: bool) -> bool:
+    if isinstance(error, HubUnreachable):
+        return bool(error.facts["is_unsent"]) or (is_repeatable and not error.facts["is_late"])
+    return is_repeatable and error.status in _DID_NOTHING
+
+
+def _tls() -> ssl.SSLContext:
+    """What the system trusts, or what ``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` name."""
+    if os.environ.get("SSL_CERT_FILE") or os.environ.get("SSL_CERT_DIR"):
+        return ssl.create_default_context()
+    return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+def _as_text(value: str | int | bool) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _reason(error: trouble.HTTPError) -> str:
+    # urllib3 puts the connection object and the whole URL into its messages: the cause alone is for people.
+    cause = error.__cause__ or error.__context__
+    if isinstance(error, trouble.TimeoutError):
+        return "it took too long"
+    return (getattr(cause, "strerror", None) or str(cause)) if isinstance(cause, OSError) else type(error).__name__
+
+
+def _retry_after_s(text: str) -> float:
     return min(MAX_WAIT_S, float(text)) if text.isdigit() else 0.0
 
 
-def _problem(response: httpx2.Response) -> HubError:
+def _problem(status: int, content: bytes) -> HubError:
     try:
-        body: Any = orjson.loads(response.content)
+        body: Any = orjson.loads(content)
     except orjson.JSONDecodeError:
         body = None
-    return from_problem(response.status_code, body if isinstance(body, Mapping) else None)
+    return from_problem(status, body if isinstance(body, Mapping) else None)
 
 
-def _is_this_machine(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
+def _host(url: str) -> str:
+    return urlsplit(url).netloc
+
+
+def _is_this_machine(host: str) -> bool:
     try:
         return ip_address(host).is_loopback
     except ValueError:

@@ -8,12 +8,11 @@ from typing import Self, TypeVar
 from urllib.parse import quote
 from uuid import UUID
 
-import httpx2
 import orjson
 from pydantic import BaseModel, ValidationError
 
 from hub.client.config import connection
-from hub.client.http import Http
+from hub.client.http import Answer, Http
 from hub.domain.access import Scope
 from hub.domain.digests import digest_of
 from hub.domain.errors import HubUnreachable, TransferFailed
@@ -22,7 +21,9 @@ from hub.domain.versions import Model, Version
 from hub.protocol import paths
 from hub.protocol.schemas import (
     AliasList,
+    AskPlaces,
     BeginPush,
+    BlobPlaces,
     CreatedToken,
     CreateToken,
     HubStatus,
@@ -40,6 +41,7 @@ from hub.protocol.schemas import (
 
 _Answer = TypeVar("_Answer", bound=BaseModel)
 PAGE_ITEMS = 100
+_NOT_YET = 202
 
 
 class Operations:
@@ -196,16 +198,30 @@ class Operations:
         self.http.request("DELETE", paths.token(quote(token_id, safe="")))
 
     def begin_push(self, push: BeginPush) -> PushTicket:
-        """Open a push; safe to repeat, the one before is then forgotten by the hub in time."""
+        """Open a push, or go on with the one that was begun for the same content."""
         answer = self.http.request("POST", paths.PUSHES, body=_body(push), is_repeatable=True)
         return self._read(PushTicket, answer)
 
-    def complete_push(self, push_id: UUID) -> Version:
-        """End a push; repeating it gives the same version."""
-        answer = self.http.request("POST", paths.push_complete(push_id), is_repeatable=True)
-        return self._read(Version, answer)
+    def push_places(self, push_id: UUID, digests: list[str], is_relayed: bool) -> BlobPlaces:
+        """Where the bytes of blobs of a push go."""
+        return self._places(paths.push_places(push_id), digests, is_relayed)
 
-    def _read(self, kind: type[_Answer], response: httpx2.Response) -> _Answer:
+    def complete_push(self, push_id: UUID) -> Version:
+        """End a push, however long the hub takes to check its bytes; repeating it gives the same version."""
+        while True:
+            answer = self.http.request("POST", paths.push_complete(push_id), is_repeatable=True)
+            if answer.status != _NOT_YET:
+                return self._read(Version, answer)
+
+    def version_places(self, version: Version, digests: list[str], is_relayed: bool) -> BlobPlaces:
+        """Where the bytes of blobs of a version are had."""
+        return self._places(paths.version_places(_quoted(version.model), version.number), digests, is_relayed)
+
+    def _places(self, path: str, digests: list[str], is_relayed: bool) -> BlobPlaces:
+        body = _body(AskPlaces(digests=tuple(digests), is_relayed=is_relayed))
+        return self._read(BlobPlaces, self.http.request("POST", path, body=body, is_repeatable=True))
+
+    def _read(self, kind: type[_Answer], response: Answer) -> _Answer:
         try:
             return kind.model_validate_json(response.content)
         except ValidationError as error:

@@ -10,23 +10,25 @@ the next one; a version that was pulled once needs no hub.
 """
 
 import logging
-import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
+from functools import partial
 from pathlib import Path
 
 from hub.client.cache import Cache, Place, Placed
+from hub.client.journal import Journal
 from hub.client.operations import Operations
+from hub.client.pace import Pace
 from hub.client.place import place, place_file
+from hub.client.places import Places
 from hub.client.progress import Meter, Progress, ProgressSink, Stage, silent
-from hub.client.transfer import blob_path, download_all
-from hub.domain.digests import read_chunks
-from hub.domain.errors import HubUnreachable, TransferFailed, VersionNotReady
+from hub.client.transfer import Transfer, in_threads
+from hub.domain.digests import read_at
+from hub.domain.errors import DigestMismatch, HubUnreachable, TransferFailed, VersionNotReady
 from hub.domain.manifest import File, Manifest
 from hub.domain.names import parse_reference
 from hub.domain.versions import State, Version
-from hub.protocol import paths
+from hub.storage.assembly import Assembly
 
 _log = logging.getLogger("hub")
 
@@ -55,6 +57,7 @@ def pull(
     directory: Path | str | None = None,
     *,
     tfserving: bool = False,
+    limit_rate: float | None = None,
     progress: ProgressSink = silent,
     client: Operations | None = None,
 ) -> Path:
@@ -64,6 +67,7 @@ def pull(
         reference: Any form, ``owner/name``, ``owner/name@7``, ``owner/name:stable``, ``owner/name~2`` …
         directory: Where to put them; the cache's own read-only directory where None.
         tfserving: Put them into ``directory/<number>``, which is where TensorFlow Serving looks.
+        limit_rate: Most bytes per second.
         progress: Told how far it is.
         client: The hub; by default the one of the environment.
 
@@ -73,7 +77,10 @@ def pull(
     Raises:
         HubError: See :func:`pull_version`.
     """
-    return pull_version(reference, directory, tfserving=tfserving, progress=progress, client=client).path
+    pulled = pull_version(
+        reference, directory, tfserving=tfserving, limit_rate=limit_rate, progress=progress, client=client
+    )
+    return pulled.path
 
 
 def pull_version(
@@ -81,6 +88,7 @@ def pull_version(
     directory: Path | str | None = None,
     *,
     tfserving: bool = False,
+    limit_rate: float | None = None,
     progress: ProgressSink = silent,
     client: Operations | None = None,
 ) -> Pulled:
@@ -90,6 +98,7 @@ def pull_version(
         reference: Any form of reference.
         directory: Where to put them; the cache's own read-only directory where None.
         tfserving: Put them into ``directory/<number>``.
+        limit_rate: Most bytes per second.
         progress: Told how far it is.
         client: The hub; by default the one of the environment.
 
@@ -103,10 +112,12 @@ def pull_version(
     text = str(parse_reference(reference))
     if client is None:
         with Operations() as own:
-            return pull_version(text, directory, tfserving=tfserving, progress=progress, client=own)
+            return pull_version(
+                text, directory, tfserving=tfserving, limit_rate=limit_rate, progress=progress, client=own
+            )
     cache = Cache()
     version, is_remembered = _resolve(client, cache, text)
-    manifest = _ensure(client, cache, version, progress)
+    manifest = _ensure(client, cache, version, progress, Pace(limit_rate))
     if not is_remembered:
         cache.remember(client.url, text, version)
     snapshot = cache.snapshot_path(version.digest)
@@ -150,62 +161,67 @@ def _is_exact(reference: str) -> bool:
     return parsed.number is not None or parsed.digest is not None
 
 
-def _ensure(client: Operations, cache: Cache, version: Version, progress: ProgressSink) -> Manifest:
+def _ensure(client: Operations, cache: Cache, version: Version, progress: ProgressSink, pace: Pace) -> Manifest:
     manifest = cache.snapshot(version.digest)
     if manifest is None:
         progress(Progress(Stage.WAIT, note=version.reference))
         with cache.lock(version.digest):
-            manifest = cache.snapshot(version.digest) or _fetch(client, cache, version, progress)
+            manifest = cache.snapshot(version.digest) or _fetch(client, cache, version, progress, pace)
     return manifest
 
 
-def _fetch(client: Operations, cache: Cache, version: Version, progress: ProgressSink) -> Manifest:
+def _fetch(client: Operations, cache: Cache, version: Version, progress: ProgressSink, pace: Pace) -> Manifest:
     data = client.manifest_bytes(version)
     manifest = Manifest.parse(data)
-    wanted = manifest.blobs()
-    here = cache.places(set(wanted))
-    missing = {digest: size for digest, size in wanted.items() if digest not in here}
     downloads = cache.download_path(version.digest)
-    meter = Meter(progress, Stage.DOWNLOAD, sum(missing.values()))
-    path_of = _BlobPaths(version)
-    download_all(client.http, missing, path_of, downloads, meter)
-    progress(Progress(Stage.ASSEMBLE))
+    downloads.mkdir(parents=True, exist_ok=True)
     staging = downloads / "snapshot"
-    shutil.rmtree(staging, ignore_errors=True)
-    for file in manifest.files:
-        _assemble(file, staging / file.path, downloads, here)
+    files, blobs = cache.find({file.digest for file in manifest.files}, manifest.blobs().keys())
+    rest = _link(manifest.files, files, staging)
+    journal = Journal(downloads / "journal")
+    try:
+        _fill(client, version, Assembly(rest, staging, journal.done), blobs, journal, progress, pace)
+    except DigestMismatch as error:
+        if not journal.was_there:
+            raise TransferFailed(error.detail, remedy="Pull again.", **error.facts) from error
+        # What a pull before this one left is not what its journal says, as after a power cut: begin anew.
+        cache.drop_download(version.digest)
+        return _fetch(client, cache, version, progress, pace)
     cache.keep(data, staging)
     return manifest
 
 
-@dataclass(frozen=True, slots=True)
-class _BlobPaths:
-    version: Version
+def _fill(
+    client: Operations,
+    version: Version,
+    assembly: Assembly,
+    here: Mapping[str, Place],
+    journal: Journal,
+    progress: ProgressSink,
+    pace: Pace,
+) -> None:
+    def copy(digest: str) -> None:
+        found = here[digest]
+        with found.path.open("rb", buffering=0) as file:
+            assembly.write(digest, read_at(file.fileno(), found.offset, found.size))
+        journal.note(digest)
 
-    def __call__(self, digest: str) -> str:
-        return paths.version_blob(self.version.model, self.version.number, digest)
-
-
-def _assemble(file: File, target: Path, downloads: Path, here: Mapping[str, Place]) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    only = file.blobs[0].digest if len(file.blobs) == 1 else None
-    cached = here.get(only) if only else None
-    if only == file.digest and (cached is None or cached.is_whole_file):
-        place_file(cached.path if cached else blob_path(downloads, file.digest), target)
-        return
-    whole = sha256()
-    with target.open("wb") as out:
-        for blob in file.blobs:
-            for chunk in _blob_chunks(blob.digest, downloads, here.get(blob.digest)):
-                whole.update(chunk)
-                out.write(chunk)
-    if f"sha256:{whole.hexdigest()}" != file.digest:
-        raise TransferFailed(
-            f"{file.path} does not have the digest {file.digest}.", remedy="Pull again.", path=file.path
-        )
+    in_threads(copy, [digest for digest in assembly.missing if digest in here])
+    places = Places(partial(client.version_places, version), assembly.missing)
+    meter = Meter(progress, Stage.DOWNLOAD, sum(assembly.missing.values()))
+    Transfer(client.http, places, meter, pace).download_all(assembly, journal.note)
+    progress(Progress(Stage.ASSEMBLE))
+    assembly.check()
 
 
-def _blob_chunks(digest: str, downloads: Path, cached: Place | None) -> Iterator[bytes]:
-    with (cached.path if cached else blob_path(downloads, digest)).open("rb") as file:
-        file.seek(cached.offset if cached else 0)
-        yield from read_chunks(file, cached.size if cached else None)
+def _link(files: Sequence[File], here: Mapping[str, Path], staging: Path) -> list[File]:
+    """Put files into place that are here already; gives the others."""
+    rest = []
+    for file in files:
+        target = staging / file.path
+        if file.digest not in here:
+            rest.append(file)
+        elif not target.exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            place_file(here[file.digest], target)
+    return rest

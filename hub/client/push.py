@@ -12,18 +12,23 @@ the model has already is not pushed again; a version whose verdict is not ``read
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from uuid import UUID
 
 from pydantic import ValidationError
 
-from hub.client.digesting import cut_file, sources
+from hub.client.digesting import Source, cut_files, sources
+from hub.client.http import ATTEMPTS
 from hub.client.operations import Operations
+from hub.client.pace import Pace
+from hub.client.places import Places
 from hub.client.progress import Meter, Progress, ProgressSink, Stage, silent
-from hub.client.transfer import upload_all
-from hub.domain.errors import ExtraMissing, InvalidModel, InvalidName, NotAvailable
+from hub.client.transfer import Transfer
+from hub.domain.errors import BlobsMissing, ExtraMissing, InvalidModel, InvalidName, NotAvailable
 from hub.domain.lineage import Edge, EdgeKind
 from hub.domain.manifest import Draft, File, Kind
 from hub.domain.names import ModelName, parse_reference
@@ -73,6 +78,7 @@ def push(
     message: str = "",
     is_private: bool | None = None,
     dry_run: bool = False,
+    limit_rate: float | None = None,
     progress: ProgressSink = silent,
     client: Operations | None = None,
 ) -> Pushed:
@@ -88,6 +94,7 @@ def push(
         message: What is new in this version.
         is_private: Whether only people with a token see the model; None leaves it as it is.
         dry_run: Check and hash, send nothing.
+        limit_rate: Most bytes per second.
         progress: Told how far it is.
         client: The hub; by default the one of the environment.
 
@@ -117,12 +124,11 @@ def push(
             card=card,
             is_private=is_private,
         )
-        version, ticket = _send(hub, request, content.root, progress)
+        version, ticket, sent = _send(hub, request, content.root, progress, Pace(limit_rate))
         final = _verdict(hub, version, progress)
         if alias is not None and alias not in final.version.aliases:
             hub.set_alias(str(model), alias, version.number)
             final = hub.version(str(model), version.number)
-    sent = sum(upload.size for upload in ticket.uploads)
     return Pushed(final.version, final.report, is_existing=ticket.existing is not None, size=size, sent=sent)
 
 
@@ -200,7 +206,7 @@ def _head_edge(client: Operations, signatures: Mapping[str, Signature], trunk: V
 def _cut(root: Path, progress: ProgressSink) -> tuple[File, ...]:
     layout = read_layout(root)
     meter = Meter(progress, Stage.HASH, layout.size)
-    return tuple(cut_file(root / path, path, meter.add) for path in layout.files)
+    return cut_files(root, {path: entry.size for path, entry in layout.files.items()}, meter.add)
 
 
 def _draft(files: tuple[File, ...], lineage: tuple[Edge, ...]) -> Draft:
@@ -212,16 +218,35 @@ def _draft(files: tuple[File, ...], lineage: tuple[Edge, ...]) -> Draft:
         raise InvalidModel(f"The files cannot be a version: {reason}.") from error
 
 
-def _send(client: Operations, request: BeginPush, root: Path, progress: ProgressSink) -> tuple[Version, PushTicket]:
+def _send(
+    client: Operations, request: BeginPush, root: Path, progress: ProgressSink, pace: Pace
+) -> tuple[Version, PushTicket, int]:
+    """Send what the hub lacks; gives the version, the hub's first answer, and the bytes that had to be sent."""
     ticket = client.begin_push(request)
     if ticket.existing is not None:
-        return ticket.existing, ticket
+        return ticket.existing, ticket, 0
     if ticket.push_id is None:
         raise NotAvailable("The hub opened no push and named no version.", remedy="Push again.")
-    meter = Meter(progress, Stage.UPLOAD, sum(upload.size for upload in ticket.uploads))
-    upload_all(client.http, ticket.uploads, sources(root, request.draft.files), meter)
-    progress(Progress(Stage.VALIDATE))
-    return client.complete_push(ticket.push_id), ticket
+    local = sources(root, request.draft.files)
+    sent = _upload(client, ticket.push_id, {digest: local[digest] for digest in ticket.missing}, progress, pace)
+    for _ in range(ATTEMPTS):
+        progress(Progress(Stage.VALIDATE))
+        try:
+            return client.complete_push(ticket.push_id), ticket, sent
+        except BlobsMissing as error:
+            # The hub found that it does not have whole what it had thought to have.
+            again = {digest: local[digest] for digest in error.facts.get("digests", ()) if digest in local}
+            if not again:
+                raise
+            sent += _upload(client, ticket.push_id, again, progress, pace)
+    raise NotAvailable("The hub keeps losing bytes of this push.", remedy="Ask who runs it to look at its storage.")
+
+
+def _upload(client: Operations, push_id: UUID, wanted: Mapping[str, Source], progress: ProgressSink, pace: Pace) -> int:
+    size = sum(source.size for source in wanted.values())
+    places = Places(partial(client.push_places, push_id), wanted)
+    Transfer(client.http, places, Meter(progress, Stage.UPLOAD, size), pace).upload_all(wanted)
+    return size
 
 
 def _verdict(client: Operations, version: Version, progress: ProgressSink) -> VersionDetail:

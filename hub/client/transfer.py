@@ -1,90 +1,187 @@
-"""Moves blobs between this machine and a hub: a few at a time, in bounded memory, resumable.
+"""Moves blobs between this machine and a hub or its object store: several at a time, in bounded memory, resumable.
 
-Laws: a downloaded blob gets its final name only after its sha256 was checked; what arrived before a break is kept and
-continued with a Range request, by another process too; the first failure stops the other transfers, and so does Ctrl-C.
+Laws: a blob that arrived counts only after its sha256 was checked; one whose transfer breaks is gone on with by a Range
+request; the first failure that trying again does not mend stops the other transfers, and so does Ctrl-C; a process that
+is killed leaves to the next one all but the blobs in flight.
 """
 
-import hashlib
-import os
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from pathlib import Path
-from typing import BinaryIO, TypeVar
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TypeVar
 
-import httpx2
-
-from hub.client.digesting import Source
-from hub.client.http import ATTEMPTS, Http, backoff_s
+from hub.client.digesting import Source, changed
+from hub.client.http import Http, backoff_s
+from hub.client.pace import Pace
+from hub.client.places import Places
 from hub.client.progress import Meter
-from hub.domain.digests import READ_BYTES, read_chunks
-from hub.domain.errors import DigestMismatch, HubUnreachable, NotAvailable, Overloaded, TransferFailed
-from hub.protocol.schemas import Upload
+from hub.domain.digests import READ_BYTES, read_at
+from hub.domain.errors import (
+    DigestMismatch,
+    HubError,
+    HubUnreachable,
+    NotAvailable,
+    Overloaded,
+    StoreRefused,
+    StoreUnreachable,
+    TransferFailed,
+)
+from hub.storage.assembly import Assembly
 
-THREADS = 4
+ATTEMPTS = 6
+THREADS = 6
 _Item = TypeVar("_Item")
-_WORTH_ANOTHER_TRY = (HubUnreachable, NotAvailable, Overloaded)
+_WORTH_ANOTHER_TRY = (HubUnreachable, NotAvailable, Overloaded, StoreRefused, StoreUnreachable)
 
 
 class _Stopped(Exception):
     """Another transfer failed, or the user wants out."""
 
 
-def upload_all(http: Http, uploads: Sequence[Upload], sources: Mapping[str, Source], meter: Meter) -> None:
-    """Send blobs.
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """Blobs on their way between this machine and a hub.
 
-    Args:
+    Attributes:
         http: The hub.
-        uploads: What it lacks and where to put it.
-        sources: Where the bytes are, by digest.
-        meter: Counts what was sent.
-
-    Raises:
-        DigestMismatch: A file changed since it was hashed.
-        HubUnreachable: The hub went away.
-        HubError: The hub's problem, by its class.
+        places: Where each blob is to go, or to come from.
+        meter: Counts what has passed.
+        pace: Bounds the rate.
     """
-    stop = threading.Event()
 
-    def send(upload: Upload) -> None:
-        _upload(http, upload, sources[upload.digest], meter, stop)
+    http: Http
+    places: Places
+    meter: Meter
+    pace: Pace
 
-    _in_threads(send, uploads, stop)
+    def upload_all(self, sources: Mapping[str, Source]) -> None:
+        """Send blobs.
+
+        Args:
+            sources: Where the bytes are, by digest.
+
+        Raises:
+            DigestMismatch: A file changed since it was hashed.
+            HubUnreachable: The hub went away.
+            HubError: The hub's problem, by its class.
+        """
+        stop = threading.Event()
+        in_threads(lambda item: self._upload(*item, stop), sources.items(), stop)
+
+    def download_all(self, assembly: Assembly, on_done: Callable[[str], None]) -> None:
+        """Fetch every blob that an assembly lacks.
+
+        Args:
+            assembly: Where they belong.
+            on_done: Told of each that is there, from any thread.
+
+        Raises:
+            TransferFailed: Bytes did not arrive whole.
+            HubUnreachable: The hub went away.
+            HubError: The hub's problem, by its class.
+        """
+        stop = threading.Event()
+
+        def fetch(item: tuple[str, int]) -> None:
+            self._download(assembly, *item, stop)
+            on_done(item[0])
+
+        in_threads(fetch, assembly.missing.items(), stop)
+
+    def _upload(self, digest: str, source: Source, stop: threading.Event) -> None:
+        def send() -> None:
+            counted = self._counted(_read(source), stop)
+            try:
+                self.http.upload(self.places.of(digest), counted.pieces(), source.size)
+            except DigestMismatch as error:
+                raise changed(source.name) from error
+            except BaseException:
+                counted.take_back()
+                raise
+
+        self._with_retries(digest, send, stop)
+
+    def _download(self, assembly: Assembly, digest: str, size: int, stop: threading.Event) -> None:
+        for is_last in (False, True):
+            with closing(self._pieces(digest, size, stop)) as pieces:
+                counted = self._counted(pieces, stop)
+                try:
+                    assembly.write(digest, counted.pieces())
+                except DigestMismatch as error:
+                    counted.take_back()
+                    if is_last:
+                        detail = f"Other bytes came than those of {digest}."
+                        raise TransferFailed(detail, remedy="Pull again.", digest=digest) from error
+                else:
+                    return
+
+    def _pieces(self, digest: str, size: int, stop: threading.Event) -> Generator[bytes, None, None]:
+        """The bytes of a blob, gone on with where the connection breaks."""
+        have = failures = 0
+        while have < size:
+            before = have
+            try:
+                with self.http.download(self.places.of(digest), start=have) as response:
+                    # Who knows no ranges begins at the beginning.
+                    skip = have if response.status != 206 else 0
+                    while piece := response.read(READ_BYTES):
+                        fresh, skip = piece[skip:], max(0, skip - len(piece))
+                        have += len(fresh)
+                        yield fresh
+            except _WORTH_ANOTHER_TRY as error:
+                failures = 0 if have > before else failures + 1
+                self._after_failure(digest, error, failures, stop)
+
+    def _with_retries(self, digest: str, send: Callable[[], None], stop: threading.Event) -> None:
+        failures = 0
+        while True:
+            try:
+                return send()
+            except _WORTH_ANOTHER_TRY as error:
+                failures += 1
+                self._after_failure(digest, error, failures, stop)
+
+    def _after_failure(self, digest: str, error: HubError, failures: int, stop: threading.Event) -> None:
+        """Pause before another try, or raise what went wrong."""
+        self.places.forget(digest)
+        if isinstance(error, StoreUnreachable) and failures > 1 and self.places.relay(error.detail):
+            return
+        if failures == ATTEMPTS or stop.is_set():
+            raise error
+        stop.wait(max(backoff_s(failures), error.facts.get("retry_after_s", 0.0)))
+
+    def _counted(self, pieces: Iterator[bytes], stop: threading.Event) -> "_Counted":
+        return _Counted(pieces, self.meter, self.pace, stop)
 
 
-def download_all(http: Http, blobs: Mapping[str, int], path_of: Callable[[str], str], into: Path, meter: Meter) -> None:
-    """Fetch blobs into a directory, one file each, named by the hex digits of its digest.
+class _Counted:
+    """Pieces that are counted and paced as they pass."""
 
-    Whoever calls this makes sure that no other process uses ``into``.
+    def __init__(self, pieces: Iterator[bytes], meter: Meter, pace: Pace, stop: threading.Event) -> None:
+        self._pieces = pieces
+        self._meter = meter
+        self._pace = pace
+        self._stop = stop
+        self._count = 0
 
-    Args:
-        http: The hub.
-        blobs: Size by digest of what is wanted.
-        path_of: The hub's path of a blob.
-        into: The directory; what is there already is not fetched again.
-        meter: Counts what is there.
+    def pieces(self) -> Iterator[bytes]:
+        for piece in self._pieces:
+            if self._stop.is_set():
+                raise _Stopped
+            self._pace.take(len(piece))
+            yield piece
+            self._count += len(piece)
+            self._meter.add(len(piece))
 
-    Raises:
-        TransferFailed: Bytes did not arrive whole.
-        HubUnreachable: The hub went away.
-        HubError: The hub's problem, by its class.
-    """
-    into.mkdir(parents=True, exist_ok=True)
-    stop = threading.Event()
-
-    def fetch(item: tuple[str, int]) -> None:
-        digest, size = item
-        _download(http, path_of(digest), digest, size, blob_path(into, digest), meter, stop)
-
-    _in_threads(fetch, list(blobs.items()), stop)
+    def take_back(self) -> None:
+        self._meter.add(-self._count)
 
 
-def blob_path(directory: Path, digest: str) -> Path:
-    """Where :func:`download_all` puts a blob."""
-    return directory / digest.removeprefix("sha256:")
-
-
-def _in_threads(work: Callable[[_Item], None], items: Iterable[_Item], stop: threading.Event) -> None:
+def in_threads(work: Callable[[_Item], None], items: Iterable[_Item], stop: threading.Event | None = None) -> None:
+    """Do something with each item, a few at a time; the first failure, or Ctrl-C, sets ``stop`` and ends it."""
+    stop = stop or threading.Event()
     with ThreadPoolExecutor(THREADS, thread_name_prefix="transfer") as pool:
         futures = [pool.submit(work, item) for item in items]
         try:
@@ -98,121 +195,11 @@ def _in_threads(work: Callable[[_Item], None], items: Iterable[_Item], stop: thr
         raise real[0]
 
 
-def _upload(http: Http, upload: Upload, source: Source, meter: Meter, stop: threading.Event) -> None:
-    attempt_bytes = 0
-
-    def chunks() -> Iterator[bytes]:
-        nonlocal attempt_bytes
-        meter.add(-attempt_bytes)
-        attempt_bytes = 0
-        for chunk in _read(source, stop):
-            yield chunk
-            attempt_bytes += len(chunk)
-            meter.add(len(chunk))
-
-    try:
-        http.upload(upload.url, chunks, source.size)
-    except DigestMismatch as error:
-        raise _changed(source) from error
-
-
-def _read(source: Source, stop: threading.Event) -> Iterator[bytes]:
+def _read(source: Source) -> Iterator[bytes]:
     left = source.size
-    with source.path.open("rb") as file:
-        file.seek(source.offset)
-        for chunk in read_chunks(file, source.size):
-            if stop.is_set():
-                raise _Stopped
-            left -= len(chunk)
-            yield chunk
+    with source.path.open("rb", buffering=0) as file:
+        for piece in read_at(file.fileno(), source.offset, source.size):
+            left -= len(piece)
+            yield piece
     if left:
-        raise _changed(source)
-
-
-def _changed(source: Source) -> DigestMismatch:
-    return DigestMismatch(
-        f"{source.name} changed while it was being pushed.",
-        remedy="Push again when nothing writes to it any more.",
-        path=source.name,
-    )
-
-
-def _download(http: Http, path: str, digest: str, size: int, target: Path, meter: Meter, stop: threading.Event) -> None:
-    if target.exists():
-        meter.add(size)
-        return
-    with target.with_suffix(".part").open("a+b") as file:
-        partial = _Partial(file, size, meter)
-        _fill(http, path, partial, stop)
-        if partial.digest != digest:
-            partial.reset()
-            _fill(http, path, partial, stop)
-        if partial.digest != digest:
-            partial.reset()
-            raise TransferFailed(
-                f"The hub sent other bytes than those of {digest}.", remedy="Pull again.", digest=digest
-            )
-        file.flush()
-        os.fsync(file.fileno())
-    target.with_suffix(".part").rename(target)
-
-
-class _Partial:
-    """A blob that has not arrived whole, and the hash of what has."""
-
-    def __init__(self, file: BinaryIO, size: int, meter: Meter) -> None:
-        self._file = file
-        self._meter = meter
-        self._hash = hashlib.sha256()
-        self.size = size
-        self.have = 0
-        file.seek(0)
-        for chunk in read_chunks(file):
-            self._count(chunk)
-        if self.have > size:
-            self.reset()
-
-    @property
-    def digest(self) -> str:
-        return f"sha256:{self._hash.hexdigest()}"
-
-    def append(self, chunk: bytes) -> None:
-        if self.have + len(chunk) > self.size:
-            raise TransferFailed(f"The hub sent more than the {self.size} bytes it announced.", remedy="Pull again.")
-        self._file.write(chunk)
-        self._count(chunk)
-
-    def reset(self) -> None:
-        self._file.truncate(0)
-        self._meter.add(-self.have)
-        self._hash = hashlib.sha256()
-        self.have = 0
-
-    def _count(self, chunk: bytes) -> None:
-        self._hash.update(chunk)
-        self.have += len(chunk)
-        self._meter.add(len(chunk))
-
-
-def _fill(http: Http, path: str, partial: _Partial, stop: threading.Event) -> None:
-    failures = 0
-    while partial.have < partial.size:
-        before = partial.have
-        try:
-            _receive(http, path, partial, stop)
-        except _WORTH_ANOTHER_TRY:
-            failures = 0 if partial.have > before else failures + 1
-            if failures == ATTEMPTS or stop.is_set():
-                raise
-        if partial.have < partial.size:
-            stop.wait(backoff_s(failures))
-
-
-def _receive(http: Http, path: str, partial: _Partial, stop: threading.Event) -> None:
-    with http.download(path, start=partial.have) as response:
-        if partial.have and response.status_code != httpx2.codes.PARTIAL_CONTENT:
-            partial.reset()
-        for chunk in response.iter_bytes(READ_BYTES):
-            if stop.is_set():
-                raise _Stopped
-            partial.append(chunk)
+        raise changed(source.name)

@@ -4,6 +4,7 @@ Law: equal digests mean equal bytes; a digest is always ``sha256:`` and 64 lower
 """
 
 import hashlib
+import os
 import re
 from collections.abc import Iterator
 from typing import Annotated, BinaryIO
@@ -22,13 +23,18 @@ def parse_digest(text: str) -> str:
     Raises:
         InvalidName: It is not ``sha256:`` and 64 hex digits.
     """
-    if not _PATTERN.fullmatch(text):
+    if not is_digest(text):
         raise InvalidName(f"{text[:80]!r} is not a digest.", remedy="Write sha256: and 64 lower-case hex digits.")
     return text
 
 
+def is_digest(text: str) -> bool:
+    """Whether it is a well-formed digest."""
+    return _PATTERN.fullmatch(text) is not None
+
+
 def _validated(text: str) -> str:
-    if not _PATTERN.fullmatch(text):
+    if not is_digest(text):
         raise ValueError("not a digest: sha256: and 64 lower-case hex digits")
     return text
 
@@ -50,4 +56,12 @@ def read_chunks(file: BinaryIO, size: int | None = None) -> Iterator[bytes]:
             return
         if left is not None:
             left -= len(chunk)
+        yield chunk
+
+
+def read_at(handle: int, offset: int, size: int) -> Iterator[bytes]:
+    """Read ``size`` bytes of an open file from ``offset`` on in pieces of at most 1 MiB; fewer where it ends before."""
+    end = offset + size
+    while offset < end and (chunk := os.pread(handle, min(READ_BYTES, end - offset), offset)):
+        offset += len(chunk)
         yield chunk

@@ -32,6 +32,8 @@
     ├── DeadlineExceeded          504  the model took longer than the deadline
     └── ClientSide                     never sent by a hub
         ├── HubUnreachable             no answer from the hub
+        ├── StoreUnreachable           no answer from the object store that the hub sent one to
+        ├── StoreRefused               the object store did not take or give the bytes
         ├── TransferFailed             bytes did not arrive whole
         └── ExtraMissing               an optional package is not installed
 
@@ -238,6 +240,18 @@ class HubUnreachable(ClientSide):
     """No answer from the hub."""
 
     code = "hub-unreachable"
+
+
+class StoreUnreachable(ClientSide):
+    """No answer from the object store that the hub sent one to."""
+
+    code = "store-unreachable"
+
+
+class StoreRefused(ClientSide):
+    """The object store did not take or give the bytes; the URL may have expired."""
+
+    code = "store-refused"
 
 
 class TransferFailed(ClientSide):

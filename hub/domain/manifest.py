@@ -19,6 +19,7 @@ from hub.domain.signatures import Signature, TuningFace
 
 BLOB_BYTES = 64 << 20
 MAX_FILES = 10_000
+MAX_BLOBS = 100_000
 MAX_PATH_CHARS = 512
 MAX_EDGES = 100
 
@@ -102,6 +103,11 @@ class Draft(BaseModel):
             raise ValueError("two files have the same path, or differ only in case")
         if folded & {str(folder) for path in folded for folder in PurePosixPath(path).parents}:
             raise ValueError("a path is both a file and a folder")
+        sizes = unique_blobs(self.files)
+        if len(sizes) > MAX_BLOBS:
+            raise ValueError(f"the files are made of more than {MAX_BLOBS:,} blobs")
+        if any(sizes[blob.digest] != blob.size for file in self.files for blob in file.blobs):
+            raise ValueError("two blobs have the same digest and different sizes")
         trunks = sum(edge.kind is EdgeKind.HEAD_OF for edge in self.lineage)
         if trunks != (self.kind is Kind.HEAD):
             raise ValueError("a head needs exactly one head_of edge, a trunk has none")

@@ -5,7 +5,8 @@ came in. The limits are the engine's: how many requests are inside, and how long
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 
 import structlog
@@ -121,8 +122,8 @@ class LocalEngine:
     async def probe(self, digest: str, trunk_digest: str | None) -> tuple[ProbeResult, bytes | None]:
         """Load and call an unknown version in a throw-away process."""
         self._refuse_when_stopping()
-        orders = await self._orders(Target(digest, trunk_digest))
-        return await self._prober.probe(orders[-1], orders[0] if trunk_digest else None)
+        async with self._orders(Target(digest, trunk_digest)) as orders:
+            return await self._prober.probe(orders[-1], orders[0] if trunk_digest else None)
 
     async def _infer(
         self, target: Target, signature: str, inputs: Sequence[Tensor], deadline_at: float
@@ -174,27 +175,33 @@ class LocalEngine:
         return forget
 
     async def _load(self, supervisor: Supervisor, target: Target) -> None:
-        orders = await self._orders(target)
-        if supervisor.link is None:
-            raise WorkerLost("The worker died while a version was being loaded.", remedy="Send the request again.")
-        header = {"op": "load", "orders": [order.dump() for order in orders]}
-        deadline_at = asyncio.get_running_loop().time() + LOAD_DEADLINE_S
-        try:
-            async with asyncio.timeout_at(deadline_at):
-                reply = await supervisor.link.call(header, (), deadline_at)
-        except TimeoutError as error:
-            raise DeadlineExceeded(f"Loading took longer than {LOAD_DEADLINE_S:g} s.", digest=target.digest) from error
+        async with self._orders(target) as orders:
+            if supervisor.link is None:
+                raise WorkerLost("The worker died while a version was being loaded.", remedy="Send the request again.")
+            header = {"op": "load", "orders": [order.dump() for order in orders]}
+            deadline_at = asyncio.get_running_loop().time() + LOAD_DEADLINE_S
+            try:
+                async with asyncio.timeout_at(deadline_at):
+                    reply = await supervisor.link.call(header, (), deadline_at)
+            except TimeoutError as error:
+                detail = f"Loading took longer than {LOAD_DEADLINE_S:g} s."
+                raise DeadlineExceeded(detail, digest=target.digest) from error
         supervisor.loaded = reply.header["resident"]
 
-    async def _orders(self, target: Target) -> list[Order]:
-        try:
-            return [await asyncio.to_thread(self._order, digest) for digest in target.digests]
-        except (BlobNotFound, DigestMismatch) as error:
-            remedy = "Restore the blob store, then send the request again."
-            raise NotAvailable(f"The files of {target.digest} cannot be had: {error.detail}", remedy=remedy) from error
+    @asynccontextmanager
+    async def _orders(self, target: Target) -> AsyncIterator[list[Order]]:
+        """What to load, from snapshots that stay there meanwhile."""
+        with ExitStack() as held:
+            try:
+                orders = [await asyncio.to_thread(self._order, digest, held) for digest in target.digests]
+            except (BlobNotFound, DigestMismatch) as error:
+                remedy = "Restore the blob store, then send the request again."
+                detail = f"The files of {target.digest} cannot be had: {error.detail}"
+                raise NotAvailable(detail, remedy=remedy) from error
+            yield orders
 
-    def _order(self, digest: str) -> Order:
-        return Order.of(digest, self._snapshots.path(digest), self._snapshots.manifest(digest))
+    def _order(self, digest: str, held: ExitStack) -> Order:
+        return Order.of(digest, held.enter_context(self._snapshots.held(digest)), self._snapshots.manifest(digest))
 
     def _enter(self) -> None:
         self._refuse_when_stopping()

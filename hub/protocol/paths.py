@@ -15,12 +15,15 @@ What each takes and answers (bodies are classes of ``hub.protocol.schemas`` and 
     GET    lineage                                                    -> Lineage
     GET    manifest                                                   -> canonical bytes
     GET    version_blob (Range)                                       -> bytes
+    GET    version_file (Range)                                       -> bytes
+    POST   version_places AskPlaces                                   -> BlobPlaces
     GET    golden                                                     -> bytes of an .npz
     GET    aliases                                                    -> AliasList
     PUT    alias       SetAlias                                       -> AliasList
     POST   PUSHES      BeginPush                                      -> PushTicket
+    POST   push_places AskPlaces                                      -> BlobPlaces
     PUT    push_blob   bytes, with Content-Length                     -> 204
-    POST   push_complete                                              -> Version
+    POST   push_complete                                              -> Version, or 202: ask again
     GET    TOKENS                                                     -> TokenList
     POST   TOKENS      CreateToken                                    -> CreatedToken
     DELETE token                                                      -> 204
@@ -48,6 +51,11 @@ def push(push_id: UUID | str) -> str:
 def push_blob(push_id: UUID | str, digest: str) -> str:
     """Where the bytes of one blob of a push go."""
     return f"{push(push_id)}/blobs/{digest}"
+
+
+def push_places(push_id: UUID | str) -> str:
+    """Tells where the bytes of blobs of a push go."""
+    return f"{push(push_id)}/places"
 
 
 def push_complete(push_id: UUID | str) -> str:
@@ -78,6 +86,16 @@ def manifest(name: str, number: int) -> str:
 def version_blob(name: str, number: int, digest: str) -> str:
     """Bytes of one blob of a version."""
     return f"{version(name, number)}/blobs/{digest}"
+
+
+def version_file(name: str, number: int, path: str) -> str:
+    """Bytes of one file of a version, whole."""
+    return f"{version(name, number)}/files/{path}"
+
+
+def version_places(name: str, number: int) -> str:
+    """Tells where the bytes of blobs of a version are had."""
+    return f"{version(name, number)}/places"
 
 
 def golden(name: str, number: int) -> str:

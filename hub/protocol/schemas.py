@@ -20,6 +20,7 @@ from hub.domain.versions import Model, Version
 
 MAX_MESSAGE_CHARS = 2_000
 MAX_CARD_CHARS = 200_000
+MAX_PLACES = 256
 
 
 class _Request(BaseModel):
@@ -41,23 +42,59 @@ class BeginPush(_Request):
     is_private: bool | None = None
 
 
-class Upload(_Answer):
-    """One blob the hub does not have, and where to PUT its bytes."""
-
-    digest: Digest
-    size: int
-    url: str
-
-
 class PushTicket(_Answer):
     """Answer to :class:`BeginPush`.
 
-    ``existing`` is set when the model already has this very content; then there is nothing to upload or complete.
+    ``missing`` are the digests whose bytes the hub lacks. ``existing`` is set when the model already has this very
+    content; then there is nothing to send or complete.
     """
 
     push_id: UUID | None = None
-    uploads: tuple[Upload, ...] = ()
+    missing: tuple[Digest, ...] = ()
     existing: Version | None = None
+
+
+class AskPlaces(_Request):
+    """Asks where blobs are to be sent or had; ``is_relayed`` where the object store cannot be reached."""
+
+    digests: Annotated[tuple[Digest, ...], Field(min_length=1, max_length=MAX_PLACES)]
+    is_relayed: bool = False
+
+
+class BlobPlace(_Answer):
+    """Where one blob's bytes are PUT or had: a path of the hub, or a URL of the object store (no token goes there)."""
+
+    digest: Digest
+    url: str
+
+
+class BlobPlaces(_Answer):
+    """Answer to :class:`AskPlaces`; ``expires_in_s`` None where the places stay."""
+
+    items: tuple[BlobPlace, ...]
+    expires_in_s: int | None = None
+
+
+class SweepReport(_Answer):
+    """What a sweep did.
+
+    Attributes:
+        pushes: Pushes under way that were given up for their age.
+        condemned: Blobs that nobody needs, marked now.
+        found: Objects of the store that the catalog did not know, marked now.
+        deleted: Blobs deleted, marked a grace time ago.
+        freed_bytes: Their bytes, as far as they were known.
+        lost: Blobs whose objects are not in the store although the catalog says so.
+        is_dry: Nothing was done; ``condemned`` and ``freed_bytes`` are of all that nobody needs.
+    """
+
+    pushes: int = 0
+    condemned: int = 0
+    found: int = 0
+    deleted: int = 0
+    freed_bytes: int = 0
+    lost: tuple[Digest, ...] = ()
+    is_dry: bool = False
 
 
 class WhoAmI(_Answer):

@@ -19,11 +19,15 @@ The verbs, for those who write faces (all are plain functions for the thread poo
     yanks.yank(principal, name, number, reason) -> Version
     removals.version(principal, name, number) -> None           .model(principal, name) -> None
     pushes.begin(principal, BeginPush, *, idempotency_key) -> PushTicket
+    pushes.places(principal, push_id, digests, *, relayed) -> BlobPlaces
     pushes.complete(principal, push_id) -> Version
     pushes.upload(principal, push_id, digest, chunks, size) -> None
     validations.wake() -> None                                  .watch() -> never returns              # async
     pulls.manifest(principal, name, number) -> bytes            .golden(principal, name, number) -> bytes
     pulls.blob_size(principal, name, number, digest) -> int     .blob(digest, start, length) -> Iterator[bytes]
+    pulls.places(principal, name, number, digests, *, relayed) -> BlobPlaces
+    pulls.file(principal, name, number, path) -> File           .file_bytes(File, start, length) -> Iterator[bytes]
+    sweeps.run() -> SweepReport                                 .look() -> SweepReport
     health.status() -> HubStatus
     predictions: see hub/services/predict.py
 """
@@ -39,6 +43,7 @@ from hub.services.predict import Predictions
 from hub.services.pull import Pulls
 from hub.services.push import Pushes
 from hub.services.remove import Removals
+from hub.services.sweep import Sweeps
 from hub.services.validate import Validations
 from hub.services.yank import Yanks
 from hub.settings import Settings
@@ -58,5 +63,6 @@ class House:
     pushes: Pushes
     validations: Validations
     pulls: Pulls
+    sweeps: Sweeps
     health: Health
     predictions: Predictions

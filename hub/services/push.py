@@ -1,27 +1,31 @@
 """Push: begin, upload, complete.
 
-1. ``begin`` says which blobs are missing, or which version already has this very content.
-2. ``upload`` takes one of them; every byte is hashed on its way in.
-3. ``complete`` puts the files together in a folder of its own, inspects them as the client did, writes the manifest the
-   hub itself worked out, and inserts the version row last: ``validating``, or ``rejected`` with the reasons.
+1. ``begin`` says which blobs are missing, or which version already has this very content; what a push needs is leased
+   to it from here on. The same push again goes on where it stopped.
+2. ``places`` says where to send them: straight to the object store, by URLs that expire, or here, to ``upload``.
+3. ``complete`` puts the files together in a snapshot, every byte of it verified, inspects it as the client did, writes
+   the manifest the hub itself worked out, and inserts the version row last: ``validating``, or ``rejected`` with the
+   reasons.
 
 Laws: what the client says about its files is only ever compared, never believed; every step can be repeated; until the
-row is there, nothing of a push can be seen, and a crash leaves at most bytes that a sweep finds. Whoever may push sees
-every model, so the answer which bytes are here already tells nobody anything new.
+row is there, nothing of a push can be seen, and a crash leaves at most bytes that a sweep finds; a stored blob that is
+found damaged is asked for again. Whoever may push sees every model, so the answer which bytes are here already tells
+nobody anything new.
 """
 
-import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path
 from uuid import UUID, uuid4, uuid5
+
+import structlog
 
 from hub.domain.access import Principal, Scope
 from hub.domain.errors import (
     BlobNotFound,
     BlobsMissing,
     Conflict,
+    DigestMismatch,
     InvalidModel,
     InvalidRequest,
     ModelNotFound,
@@ -34,28 +38,30 @@ from hub.domain.reports import Finding, Report, Severity, Verdict
 from hub.domain.signatures import Signature, compose
 from hub.domain.versions import State, Version
 from hub.protocol import paths
-from hub.protocol.schemas import BeginPush, PushTicket, Upload
+from hub.protocol.schemas import BeginPush, BlobPlace, BlobPlaces, PushTicket
 from hub.savedmodel.inspect import inspect
 from hub.storage.blobs import BlobStore
+from hub.storage.blobs.store import URL_LIFE_S
 from hub.storage.catalog import Catalog, PushRecord, Transaction
-from hub.storage.snapshots import Snapshots
+from hub.storage.snapshots import NewSnapshot, Snapshots
 
 MISFIT = "head.does-not-fit"
 _SHOWN_MISSING = 20
 _KEYED_PUSHES = UUID("6f1f2c1e-8a55-4b7a-9d0e-2b6f0f3f7c11")  # pushes named by an Idempotency-Key
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Pushes:
-    """The push use case. ``work_root`` is a folder on this machine's disk where pushed files are put together."""
+    """The push use case. ``is_relayed`` where all bytes go through the hub, whatever the store could do."""
 
     catalog: Catalog
     blobs: BlobStore
     snapshots: Snapshots
-    work_root: Path
+    is_relayed: bool = False
 
     def begin(self, principal: Principal, request: BeginPush, *, idempotency_key: str | None = None) -> PushTicket:
-        """Open a push, or name the version that has this content already.
+        """Open a push, go on with one, or name the version that has this content already.
 
         Args:
             principal: Who pushes.
@@ -70,21 +76,46 @@ class Pushes:
         if request.alias == LATEST:
             raise InvalidRequest("latest always means the newest ready version.", remedy="Push without an alias.")
         name = ModelName.parse(request.model)
+        push = _record(principal, name, request, idempotency_key)
+        sizes = push.draft.blobs()
         with self.catalog.begin() as tx:
             _check_model(tx, name, request.draft.kind)
             _trunk_signature(tx, request.draft)
             existing = tx.version_by_content(name, request.draft.content_digest())
             if existing is not None:
                 return PushTicket(existing=_apply(tx, existing, request, principal))
-        sizes = request.draft.blobs()
-        missing = self.blobs.missing(sizes)
-        push = _record(principal, name, request, idempotency_key)
-        with self.catalog.begin() as tx:
-            done = None if tx.add_push(push) else _same_push(tx, push).completed
-            if done is not None:
-                return PushTicket(existing=tx.resolve(done))
-        uploads = [Upload(digest=key, size=sizes[key], url=paths.push_blob(push.id, key)) for key in missing]
-        return PushTicket(push_id=push.id, uploads=tuple(uploads))
+            resumed = None if idempotency_key else tx.resume_push(push)
+            if resumed is None and not tx.add_push(push):
+                before = _same_push(tx, push)
+                if before.completed is not None:
+                    return PushTicket(existing=tx.resolve(before.completed))
+                resumed = before.id
+            push = replace(push, id=resumed or push.id)
+            stored = tx.lease_blobs(push.id, sizes)
+        absent = [digest for digest in sizes if digest not in stored]
+        return PushTicket(push_id=push.id, missing=tuple(self._not_here(push.id, absent, is_new=resumed is None)))
+
+    def places(self, principal: Principal, push_id: UUID, digests: Sequence[str], *, relayed: bool) -> BlobPlaces:
+        """Where to PUT the bytes of some blobs of a push.
+
+        Args:
+            principal: Who pushes.
+            push_id: The push.
+            digests: Some that it announced.
+            relayed: Whether the bytes shall go through the hub, for those who do not reach the store.
+
+        Raises:
+            PushNotFound: No such push of the caller.
+            BlobNotFound: The push announced no such blob.
+        """
+        principal.require(Scope.WRITE)
+        with self.catalog.read() as tx:
+            sizes = {digest: _announced(tx, principal, push_id, digest) for digest in digests}
+        direct = None if relayed or self.is_relayed else self.blobs.direct
+        if direct is None:
+            return BlobPlaces(items=tuple(BlobPlace(digest=key, url=paths.push_blob(push_id, key)) for key in sizes))
+        items = tuple(BlobPlace(digest=key, url=direct.put_url(push_id, key, size)) for key, size in sizes.items())
+        return BlobPlaces(items=items, expires_in_s=URL_LIFE_S)
 
     def upload(self, principal: Principal, push_id: UUID, digest: str, chunks: Iterable[bytes], size: int) -> None:
         """Take the bytes of one blob; taking them again changes nothing.
@@ -101,13 +132,12 @@ class Pushes:
             BlobNotFound: The push announced no such blob.
             InvalidRequest: It announced another size.
             DigestMismatch: The bytes are not those of the digest.
+            NotAvailable: The very bytes are being swept away at this moment.
         """
-        push = self._push(principal, push_id)
-        if push.completed is not None:
-            raise Conflict(f"The push {push_id} is complete; it takes no more bytes.")
-        announced = push.draft.blobs().get(digest)
-        if announced is None:
-            raise BlobNotFound(f"The push {push_id} announced no blob {digest[:80]}.")
+        principal.require(Scope.WRITE)
+        with self.catalog.read() as tx:
+            announced = _announced(tx, principal, push_id, digest)
+            tx.require_not_deleting([digest])
         if size != announced:
             raise InvalidRequest(
                 f"Blob {digest} was announced with {announced} bytes, {size} are coming.", announced=announced, got=size
@@ -119,23 +149,34 @@ class Pushes:
 
         Raises:
             PushNotFound: No such push of the caller.
-            BlobsMissing: At least one announced blob is not stored.
-            DigestMismatch: The blobs of a file do not make up the file.
+            BlobsMissing: At least one announced blob is not stored, or was found damaged.
+            DigestMismatch: What was sent for a blob is something else, or the blobs of a file do not make up the file.
             InvalidModel: The trunk a head hangs on is gone.
+            NotAvailable: Some of the bytes are being swept away at this moment.
         """
         push = self._push(principal, push_id)
-        if push.completed is not None:
-            with self.catalog.read() as tx:
+        sizes = push.draft.blobs()
+        with self.catalog.read() as tx:
+            if push.completed is not None:
                 return tx.resolve(push.completed)
-        missing = self.blobs.missing(push.draft.blobs())
+            tx.require_not_deleting(sizes)
+            stored = tx.stored(sizes)
+            trunk = _trunk_signature(tx, push.draft)
+        arrived = self._arrived(push_id)
+        missing = self.blobs.missing([key for key in sizes if key not in stored and key not in arrived])
         if missing:
             raise BlobsMissing(f"{len(missing)} announced blobs are not stored.", digests=missing[:_SHOWN_MISSING])
-        with self.catalog.read() as tx:
-            trunk = _trunk_signature(tx, push.draft)
-        manifest, report = self._inspected(push.draft, trunk)
-        canonical = manifest.canonical()
-        self.blobs.put(manifest.digest(), [canonical], len(canonical))
-        return self._publish(principal, push, manifest, report)
+        taken = {key: size for key, size in sizes.items() if key in arrived and key not in stored}
+        with self.snapshots.making() as made:
+            self._fill(made, push, taken)
+            manifest, report = _inspected(push.draft, made, trunk)
+            self._put_manifest(push_id, manifest)
+            version = self._publish(principal, push, manifest, report)
+            if report.is_accepted:
+                made.keep(manifest.digest())
+        if self.blobs.direct is not None:
+            self.blobs.direct.forget(push_id)
+        return version
 
     def _push(self, principal: Principal, push_id: UUID) -> PushRecord:
         principal.require(Scope.WRITE)
@@ -145,37 +186,57 @@ class Pushes:
             raise PushNotFound(f"There is no push {push_id}.")
         return push
 
-    def _inspected(self, draft: Draft, trunk: Signature | None) -> tuple[Manifest, Report]:
-        self.work_root.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=self.work_root) as folder:
-            root = Path(folder) / "version"
-            self.snapshots.materialise(draft.files, root)
-            seen = inspect(root, with_tensors=True)
-        manifest = Manifest(
-            kind=draft.kind,
-            files=tuple(sorted(draft.files, key=lambda file: file.path)),
-            signatures=seen.signatures,
-            tuning_face=seen.tuning_face,
-            tensors=seen.tensors,
-            lineage=draft.lineage,
-            tensorflow_version=seen.tensorflow_version,
-            loader=seen.loader,
-        )
-        return manifest, _with_fit(seen.report, trunk, seen.signatures)
+    def _arrived(self, push_id: UUID) -> dict[str, int]:
+        return self.blobs.direct.arrived(push_id) if self.blobs.direct is not None else {}
+
+    def _not_here(self, push_id: UUID, absent: list[str], *, is_new: bool) -> list[str]:
+        """Which of the blobs that the catalog does not know were not sent before either."""
+        if is_new and self.blobs.direct is not None:
+            return absent  # asking an object store for each would take longer than it could save
+        arrived = self._arrived(push_id)
+        return self.blobs.missing([digest for digest in absent if digest not in arrived])
+
+    def _fill(self, made: NewSnapshot, push: PushRecord, taken: dict[str, int]) -> None:
+        def open_blob(digest: str) -> Iterator[bytes]:
+            if digest in taken and self.blobs.direct is not None:
+                return self.blobs.direct.take(push.id, digest, taken[digest])
+            return self.blobs.open(digest)
+
+        try:
+            made.fill(push.draft.files, open_blob)
+        except (BlobNotFound, DigestMismatch) as error:
+            digest = error.facts.get("digest")
+            if digest is None or digest in taken:
+                raise
+            _log.error("blob.damaged", digest=digest, reason=error.detail)
+            self.blobs.delete(digest)
+            with self.catalog.begin() as tx:
+                tx.note_lost(digest)
+            raise BlobsMissing("A stored blob was found damaged.", digests=[digest]) from error
+
+    def _put_manifest(self, push_id: UUID, manifest: Manifest) -> None:
+        canonical = manifest.canonical()
+        digest = manifest.digest()
+        with self.catalog.begin() as tx:
+            tx.lease_blobs(push_id, {digest: len(canonical)})
+            tx.require_not_deleting([digest])
+        self.blobs.put(digest, [canonical], len(canonical))
 
     def _publish(self, principal: Principal, push: PushRecord, manifest: Manifest, report: Report) -> Version:
         content = push.draft.content_digest()
+        digest = manifest.digest()
         with self.catalog.begin() as tx:
             tx.ensure_model(push.model, push.draft.kind, is_private=push.is_private is True, created_by=principal.name)
             done = tx.push(push.id).completed
             if done is not None:
                 return tx.resolve(done)
             _trunk_signature(tx, push.draft)
+            tx.note_stored(push.draft.blobs() | {digest: len(manifest.canonical())})
             existing = tx.version_by_content(push.model, content)
             version = existing or tx.add_version(
                 push.model,
                 manifest,
-                digest=manifest.digest(),
+                digest=digest,
                 content_digest=content,
                 report=report,
                 state=State.VALIDATING if report.is_accepted else State.REJECTED,
@@ -186,6 +247,34 @@ class Pushes:
             _describe(tx, push.model, push.card, push.is_private)
             tx.complete_push(push.id, version.number)
             return version
+
+
+def _announced(tx: Transaction, principal: Principal, push_id: UUID, digest: str) -> int:
+    """The size that a push of the principal announced for a blob."""
+    announced = tx.announced(push_id, digest)
+    if announced is None or announced.principal != principal.name:
+        tx.push(push_id)
+        if announced is not None:
+            raise PushNotFound(f"There is no push {push_id}.")
+        raise BlobNotFound(f"The push {push_id} announced no blob {digest[:80]}.")
+    if announced.is_completed:
+        raise Conflict(f"The push {push_id} is complete; it takes no more bytes.")
+    return announced.size
+
+
+def _inspected(draft: Draft, made: NewSnapshot, trunk: Signature | None) -> tuple[Manifest, Report]:
+    seen = inspect(made.folder, with_tensors=True)
+    manifest = Manifest(
+        kind=draft.kind,
+        files=tuple(sorted(draft.files, key=lambda file: file.path)),
+        signatures=seen.signatures,
+        tuning_face=seen.tuning_face,
+        tensors=seen.tensors,
+        lineage=draft.lineage,
+        tensorflow_version=seen.tensorflow_version,
+        loader=seen.loader,
+    )
+    return manifest, _with_fit(seen.report, trunk, seen.signatures)
 
 
 def _check_model(tx: Transaction, name: ModelName, kind: Kind) -> None:

@@ -149,13 +149,10 @@ class Validations:
             return tx.record(name, number)
 
     def _finish(self, record: VersionRecord, probe: ProbeResult, golden: bytes | None) -> Version:
-        golden_digest = None
-        if golden is not None:
-            golden_digest = digest_of(golden)
-            self.blobs.put(golden_digest, [golden], len(golden))
+        name = ModelName.parse(record.version.model)
+        golden_digest = self._keep_golden(name, record.version.number, golden) if golden is not None else None
         probe = probe.model_copy(update={"golden_digest": golden_digest})
         report = merge_probe(record.report, probe, record.manifest.tuning_face)
-        name = ModelName.parse(record.version.model)
         with self.catalog.begin() as tx:
             current = tx.version(name, record.version.number)
             if current.state is not State.VALIDATING:
@@ -168,6 +165,16 @@ class Validations:
                 interface=_interface(tx, name, record) if report.is_accepted else None,
                 golden_digest=golden_digest,
             )
+
+    def _keep_golden(self, name: ModelName, number: int, golden: bytes) -> str:
+        digest = digest_of(golden)
+        with self.catalog.begin() as tx:
+            tx.version(name, number)
+            tx.lease_for_version(name, number, digest)
+        self.blobs.put(digest, [golden], len(golden))
+        with self.catalog.begin() as tx:
+            tx.note_stored({digest: len(golden)})
+        return digest
 
 
 def _gave_up() -> ProbeResult:

@@ -1,35 +1,54 @@
-"""Snapshots: a version's files as a read-only directory, made once per machine from its blobs.
+"""Snapshots: versions' files as read-only directories, a cache on this machine that can be made again from blobs.
 
-Laws: a directory that ``path`` gives is whole and every byte in it was verified; it never changes; however many threads
-and processes ask at once, one does the work. The manifest is itself a blob, so a digest and a store are all it takes.
+Laws: a directory that is given out is whole and every byte in it was verified, in this process or since it was last
+written to; it never changes; however many threads and processes ask at once, one does the work; together they stay
+within a budget, the least recently used goes first, and none goes that is held. The manifest is itself a blob, so a
+digest and a store are all it takes.
 """
 
-import errno
-import hashlib
 import os
 import shutil
-from collections.abc import Sequence
-from pathlib import Path, PurePosixPath
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
 
+import structlog
 from pydantic import ValidationError
 
 from hub.domain.digests import digest_of
 from hub.domain.errors import DigestMismatch, InvalidModel
 from hub.domain.manifest import File, Manifest
+from hub.storage.assembly import Assembly, fill, is_whole
 from hub.storage.blobs.layout import hex_of
 from hub.storage.blobs.store import BlobStore
-from hub.storage.disk import disk_errors, locked, make_folder, sync_folder
+from hub.storage.disk import disk_errors, locked, make_folder, seal, sync_folder
 
-_READ_ONLY = 0o444
+OpenBlob = Callable[[str], Iterator[bytes]]
+_Stamp = tuple[tuple[str, int, int, int], ...]
+_log = structlog.get_logger(__name__)
 
 
 class Snapshots:
-    """A directory of snapshots by version digest."""
+    """A directory of snapshots by version digest; one process uses it at a time."""
 
-    def __init__(self, blobs: BlobStore, root: Path) -> None:
-        """Keep snapshots of what is in ``blobs`` below ``root``, which is created on first use."""
+    def __init__(self, blobs: BlobStore, root: Path, *, budget_bytes: int | None = None) -> None:
+        """Keep snapshots of what is in ``blobs`` below ``root``, which is created on first use.
+
+        Args:
+            blobs: Where the bytes come from.
+            root: The directory.
+            budget_bytes: What all snapshots together may take; None for no limit.
+        """
         self.blobs = blobs
         self.root = root
+        self.budget_bytes = budget_bytes
+        self._verified: dict[str, _Stamp] = {}
+        self._held: Counter[str] = Counter()
+        self._holding = threading.Lock()
 
     def manifest(self, digest: str) -> Manifest:
         """Read a version's manifest.
@@ -47,8 +66,17 @@ class Snapshots:
         except (ValidationError, ValueError) as error:
             raise InvalidModel(f"Blob {digest} is not a manifest.") from error
 
+    @contextmanager
+    def held(self, digest: str) -> Iterator[Path]:
+        """The directory with a version's files, which stays for as long as it is held; see `path`."""
+        self._hold(digest, 1)
+        try:
+            yield self.path(digest)
+        finally:
+            self._hold(digest, -1)
+
     def path(self, digest: str) -> Path:
-        """The directory with a version's files, made first where it is absent.
+        """The directory with a version's files, made first where it is absent or damaged.
 
         Raises:
             BlobNotFound: The version or one of its blobs is not stored.
@@ -56,15 +84,32 @@ class Snapshots:
             NotAvailable: The disk is full or cannot be written.
         """
         target = self._target(digest)
-        if target.is_dir():
-            return target
-        manifest = self.manifest(digest)
+        if not self._is_as_verified(digest, target):
+            manifest = self.manifest(digest)
+            with disk_errors(self.root):
+                make_folder(self.root / ".work")
+                with locked(self._lock(digest)):
+                    self._ensure(digest, manifest, target)
+            self._evict(besides=digest)
         with disk_errors(self.root):
-            make_folder(self.root / ".work")
-            with locked(self._lock(digest)):
-                if not target.is_dir():
-                    self._make(digest, manifest, target)
+            os.utime(target)  # when it was last used
         return target
+
+    @contextmanager
+    def making(self, name: str | None = None) -> "Iterator[NewSnapshot]":
+        """A folder for a version's files; gone afterwards unless it was kept.
+
+        Args:
+            name: Nobody makes another one of that name meanwhile; one of its own where None.
+        """
+        folder = self.root / ".work" / f"new-{name or uuid4().hex}"
+        with disk_errors(self.root):
+            make_folder(folder.parent)
+            shutil.rmtree(folder, ignore_errors=True)
+        try:
+            yield NewSnapshot(folder, self)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
     def drop(self, digest: str) -> None:
         """Remove a snapshot; absent is fine. Who has files of it open keeps them."""
@@ -72,14 +117,94 @@ class Snapshots:
         if not target.is_dir():
             return
         with disk_errors(self.root), locked(self._lock(digest)):
-            work = self._work(digest)
-            shutil.rmtree(work, ignore_errors=True)
-            if target.is_dir():
-                target.rename(work)
-            shutil.rmtree(work, ignore_errors=True)
+            self._remove(digest, target)
 
-    def materialise(self, files: Sequence[File], target: Path) -> None:
-        """Write files below a directory from their blobs, each verified, each read-only.
+    def sweep(self) -> None:
+        """Remove what a killed process left half made; to be called when nobody is making any."""
+        for path in (self.root / ".work").glob("*"):
+            if path.suffix != ".lock":
+                shutil.rmtree(path, ignore_errors=True)
+
+    def keep(self, folder: Path, digest: str) -> None:
+        """Make a verified folder the snapshot of a version, unless there is one."""
+        target = self._target(digest)
+        with disk_errors(self.root), locked(self._lock(digest)):
+            if not target.is_dir():
+                self._put(folder, digest, target)
+        self._evict(besides=digest)
+
+    def _ensure(self, digest: str, manifest: Manifest, target: Path) -> None:
+        if self._is_as_verified(digest, target):
+            return
+        if target.is_dir():
+            if is_whole(manifest.files, target):
+                self._verified[digest] = _stamp(target)
+                return
+            _log.warning("snapshot.damaged", digest=digest)
+            self._remove(digest, target)
+        with self.making(hex_of(digest)) as made:
+            made.fill(manifest.files, self.blobs.open)
+            self._put(made.folder, digest, target)
+
+    def _put(self, folder: Path, digest: str, target: Path) -> None:
+        folder.rename(target)
+        sync_folder(self.root)
+        self._verified[digest] = _stamp(target)
+
+    def _is_as_verified(self, digest: str, target: Path) -> bool:
+        stamp = self._verified.get(digest)
+        return stamp is not None and target.is_dir() and stamp == _stamp(target)
+
+    def _remove(self, digest: str, target: Path) -> None:
+        self._verified.pop(digest, None)
+        aside = self.root / ".work" / f"old-{uuid4().hex}"
+        if target.is_dir():
+            target.rename(aside)
+        shutil.rmtree(aside, ignore_errors=True)
+
+    def _evict(self, besides: str) -> None:
+        if self.budget_bytes is None:
+            return
+        with self._holding:
+            kept = {hex_of(digest) for digest in (*self._held, besides)}
+            there = sorted(self._measured(), key=lambda found: found[0])
+            taken = sum(size for _, size, _ in there)
+            for _, size, target in there:
+                if taken <= self.budget_bytes:
+                    return
+                if target.name not in kept:
+                    self._remove(f"sha256:{target.name}", target)
+                    taken -= size
+                    _log.info("snapshot.evicted", digest=f"sha256:{target.name}", size_bytes=size)
+
+    def _measured(self) -> Iterator[tuple[float, int, Path]]:
+        """Last use, size and folder of every snapshot."""
+        for target in self.root.iterdir():
+            if target.name != ".work" and target.is_dir():
+                yield target.stat().st_mtime, sum(size for _, size, _, _ in _stamp(target)), target
+
+    def _hold(self, digest: str, change: int) -> None:
+        with self._holding:
+            self._held[digest] += change
+            if not self._held[digest]:
+                del self._held[digest]
+
+    def _target(self, digest: str) -> Path:
+        return self.root / hex_of(digest)
+
+    def _lock(self, digest: str) -> Path:
+        return self.root / ".work" / f"{hex_of(digest)}.lock"
+
+
+@dataclass(frozen=True, slots=True)
+class NewSnapshot:
+    """A folder that is being filled."""
+
+    folder: Path
+    _snapshots: Snapshots
+
+    def fill(self, files: Sequence[File], open_blob: OpenBlob) -> None:
+        """Write files from their blobs, each verified, each read-only.
 
         Raises:
             BlobNotFound: A blob is not stored.
@@ -87,56 +212,18 @@ class Snapshots:
             InvalidModel: A path is too long for this machine.
             NotAvailable: The disk is full or cannot be written.
         """
-        folders = {target, *(target / folder for file in files for folder in PurePosixPath(file.path).parents)}
-        with disk_errors(target):
-            try:
-                for folder in sorted(folders):
-                    folder.mkdir(parents=True, exist_ok=True)
-                for file in files:
-                    self._write(file, target / file.path)
-                for folder in folders:
-                    sync_folder(folder)
-            except OSError as error:
-                if error.errno != errno.ENAMETOOLONG:
-                    raise
-                raise InvalidModel("A file's path is too long for the hub's disk.", remedy="Shorten it.") from error
+        with disk_errors(self.folder):
+            assembly = Assembly(files, self.folder)
+            fill(assembly, open_blob)
+            assembly.check()
+            seal(self.folder)
 
-    def _make(self, digest: str, manifest: Manifest, target: Path) -> None:
-        work = self._work(digest)
-        shutil.rmtree(work, ignore_errors=True)  # left by a killed process: the lock is ours, so nobody writes there
-        try:
-            self.materialise(manifest.files, work)
-            work.rename(target)
-            sync_folder(self.root)
-        except BaseException:
-            shutil.rmtree(work, ignore_errors=True)
-            raise
+    def keep(self, digest: str) -> None:
+        """Make it the snapshot of a version, with whose files it was filled."""
+        self._snapshots.keep(self.folder, digest)
 
-    def _write(self, file: File, path: Path) -> None:
-        whole = hashlib.sha256()
-        with path.open("xb") as out:
-            for blob in file.blobs:
-                part = hashlib.sha256()
-                size = 0
-                for chunk in self.blobs.open(blob.digest):
-                    part.update(chunk)
-                    whole.update(chunk)
-                    size += len(chunk)
-                    out.write(chunk)
-                if size != blob.size or f"sha256:{part.hexdigest()}" != blob.digest:
-                    raise DigestMismatch(f"Blob {blob.digest} of {file.path} has other bytes than announced.")
-            if f"sha256:{whole.hexdigest()}" != file.digest:
-                remedy = "Push the files again."
-                raise DigestMismatch(f"The blobs of {file.path} do not make up its digest.", remedy=remedy)
-            out.flush()
-            os.fchmod(out.fileno(), _READ_ONLY)
-            os.fsync(out.fileno())
 
-    def _target(self, digest: str) -> Path:
-        return self.root / hex_of(digest)
-
-    def _work(self, digest: str) -> Path:
-        return self.root / ".work" / hex_of(digest)
-
-    def _lock(self, digest: str) -> Path:
-        return self.root / ".work" / f"{hex_of(digest)}.lock"
+def _stamp(target: Path) -> _Stamp:
+    """What changes when a file is written to, replaced, added or removed."""
+    files = ((path, path.stat()) for path in sorted(target.rglob("*")) if path.is_file())
+    return tuple((str(path), facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns) for path, facts in files)

@@ -13,7 +13,7 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 
 _SECRET_WORDS = ("token", "secret", "password", "authorization", "cookie")
 _MASK = "***"
-_NOISY = ("botocore", "urllib3", "s3transfer", "alembic", "httpcore2", "httpx2", "uvicorn.access", "uvicorn.error")
+_NOISY = ("botocore", "urllib3", "s3transfer", "alembic", "uvicorn.access", "uvicorn.error")
 
 
 def mask_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

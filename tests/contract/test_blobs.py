@@ -18,6 +18,7 @@ from hub.domain.errors import BlobNotFound, DigestMismatch, NotAvailable
 from hub.storage.blobs import BlobStore, open_store
 from hub.storage.blobs.filesystem import FilesystemBlobStore
 from hub.storage.blobs.layout import path_of
+from tests.support.s3_servers import S3_PLACES, StoreUrl
 
 MIB = 1 << 20
 UNKNOWN = "sha256:" + "0" * 64
@@ -36,10 +37,11 @@ def put(store: BlobStore, data: bytes) -> str:
     return digest(data)
 
 
-@pytest.fixture(params=["memory", "directory", pytest.param("s3", marks=pytest.mark.slow)])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> BlobStore:
-    if request.param == "s3":
-        return open_store(request.getfixturevalue("s3_url"))
+@pytest.fixture(params=["memory", "directory", *(pytest.param(place, marks=pytest.mark.slow) for place in S3_PLACES)])
+def store(request: pytest.FixtureRequest, tmp_path: Path, s3_store_url: StoreUrl) -> BlobStore:
+    server, _, scheme = request.param.partition("-")
+    if scheme:
+        return open_store(s3_store_url(request.getfixturevalue(server), scheme))
     return open_store("memory:" if request.param == "memory" else str(tmp_path / "blobs"))
 
 
@@ -262,8 +264,8 @@ def test_a_writer_killed_at_any_moment_loses_nothing_acknowledged_and_shows_noth
 
 
 @pytest.mark.slow
-def test_a_bucket_that_is_not_there_is_not_available(s3_endpoint: str) -> None:
-    store = open_store(f"s3://no-such-bucket?endpoint_url={s3_endpoint}")
+def test_a_bucket_that_is_not_there_is_not_available(any_s3_url: str) -> None:
+    store = open_store(any_s3_url.replace("s3://contract/", "s3://no-such-bucket/"))
     with pytest.raises(NotAvailable, match="no-such-bucket"):
         store.check()
     with pytest.raises(NotAvailable):
@@ -271,17 +273,28 @@ def test_a_bucket_that_is_not_there_is_not_available(s3_endpoint: str) -> None:
 
 
 @pytest.mark.slow
-def test_wrong_credentials_are_not_available(s3_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wrong_credentials_are_not_available(any_s3_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
     with pytest.raises(NotAvailable, match="credentials"):
-        open_store(s3_url).check()
+        open_store(any_s3_url).check()
 
 
 @pytest.mark.slow
-def test_other_objects_in_the_bucket_are_nobodys_blob(s3_url: str, s3_endpoint: str) -> None:
-    store = open_store(s3_url)
+@pytest.mark.parametrize("server", ["seaweedfs", "ceph"])
+def test_a_server_that_nobody_vouches_for_is_not_available(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, s3_store_url: StoreUrl, server: str
+) -> None:
+    url = s3_store_url(request.getfixturevalue(server), "https")
+    monkeypatch.delenv("AWS_CA_BUNDLE")
+    with pytest.raises(NotAvailable, match="s3://contract"):
+        open_store(url).check()
+
+
+@pytest.mark.slow
+def test_other_objects_in_the_bucket_are_nobodys_blob(any_s3_url: str) -> None:
+    store = open_store(any_s3_url)
     name = put(store, b"hello")
-    deeper = open_store(s3_url.replace("?", "/sha256?"))
+    deeper = open_store(any_s3_url.replace("?", "/sha256?"))
     other = put(deeper, b"other")
     assert list(store.digests()) == [name]
     assert list(deeper.digests()) == [other]

@@ -1,12 +1,15 @@
-"""Bytes of versions: manifests, blobs and golden samples."""
+"""Bytes of versions: manifests, blobs, whole files and golden samples."""
 
 import re
+from collections.abc import Callable, Iterator
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
 
 from hub.api.deps import Asking, HouseDep, Name, Number
 from hub.api.routes.models import VERSION
+from hub.protocol.schemas import AskPlaces, BlobPlaces
+from hub.storage.blobs.layout import path_of
 
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 _FOREVER = "private, max-age=31536000, immutable"
@@ -28,22 +31,46 @@ def golden(house: HouseDep, asking: Asking, name: Name, number: Number) -> Respo
     return Response(house.pulls.golden(asking, name, number), headers=_INERT, media_type=_BYTES)
 
 
+@router.post(f"{VERSION}/places")
+def places(house: HouseDep, asking: Asking, name: Name, number: Number, body: AskPlaces) -> BlobPlaces:
+    """Tell where the bytes of blobs are had: here, or at the object store by URLs that expire."""
+    return house.pulls.places(asking, name, number, body.digests, relayed=body.is_relayed)
+
+
 @router.get(f"{VERSION}/blobs/{{digest}}", response_class=StreamingResponse)
 def blob(house: HouseDep, asking: Asking, name: Name, number: Number, digest: str, request: Request) -> Response:
     """The bytes of a blob of the version; one ``Range`` is honoured."""
     size = house.pulls.blob_size(asking, name, number, digest)
-    headers = {"ETag": f'"{digest}"', "Accept-Ranges": "bytes", "Cache-Control": _FOREVER} | _INERT
+    if house.settings.accel_redirect is not None:
+        # nginx looks at the Range itself, and takes the length from the file.
+        place = f"{house.settings.accel_redirect.rstrip('/')}/{path_of(digest)}"
+        return Response(headers=_headers(digest) | {"X-Accel-Redirect": place}, media_type=_BYTES)
+    return _bytes(request, digest, size, lambda start, length: house.pulls.blob(digest, start, length))
+
+
+@router.get(f"{VERSION}/files/{{path:path}}", response_class=StreamingResponse)
+def file(house: HouseDep, asking: Asking, name: Name, number: Number, path: str, request: Request) -> Response:
+    """The bytes of a whole file of the version, its blobs one after the other; one ``Range`` is honoured."""
+    found = house.pulls.file(asking, name, number, path)
+    return _bytes(request, found.digest, found.size, lambda start, length: house.pulls.file_bytes(found, start, length))
+
+
+def _headers(digest: str) -> dict[str, str]:
+    return {"ETag": f'"{digest}"', "Accept-Ranges": "bytes", "Cache-Control": _FOREVER} | _INERT
+
+
+def _bytes(request: Request, digest: str, size: int, read: Callable[[int, int], Iterator[bytes]]) -> Response:
+    """The answer with immutable bytes, or with the part of them that was asked for."""
+    headers = _headers(digest)
     part = _range(request.headers.get("range"), size)
     if part is None:
         headers["Content-Length"] = str(size)
-        return StreamingResponse(house.pulls.blob(digest, 0, size), headers=headers, media_type=_BYTES)
+        return StreamingResponse(read(0, size), headers=headers, media_type=_BYTES)
     start, length = part
     if length <= 0:
         return Response(status_code=416, headers=headers | {"Content-Range": f"bytes */{size}"})
     headers |= {"Content-Length": str(length), "Content-Range": f"bytes {start}-{start + length - 1}/{size}"}
-    return StreamingResponse(
-        house.pulls.blob(digest, start, length), status_code=206, headers=headers, media_type=_BYTES
-    )
+    return StreamingResponse(read(start, length), status_code=206, headers=headers, media_type=_BYTES)
 
 
 def _range(header: str | None, size: int) -> tuple[int, int] | None:

@@ -1,19 +1,24 @@
 """Pushes: begin, upload, complete."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 from uuid import UUID
 
-import anyio
 from anyio import CapacityLimiter, from_thread, to_thread
 from fastapi import APIRouter, Request, Response
 
 from hub.api.deps import Asking, HouseDep, IdempotencyKey
+from hub.domain.digests import READ_BYTES
 from hub.domain.errors import InvalidRequest
 from hub.domain.versions import Version
 from hub.protocol import paths
-from hub.protocol.schemas import BeginPush, PushTicket
+from hub.protocol.schemas import AskPlaces, BeginPush, BlobPlaces, PushTicket
+from hub.services.house import House
 
 UPLOADS_AT_ONCE = 16
+COMPLETIONS_AT_ONCE = 4
+PATIENCE_S = 20.0
 PUSH = f"{paths.PUSHES}/{{push_id}}"
 
 router = APIRouter(tags=["pushes"])
@@ -28,25 +33,54 @@ def begin(house: HouseDep, asking: Asking, body: BeginPush, idempotency_key: Ide
     return house.pushes.begin(asking, body, idempotency_key=idempotency_key)
 
 
+@router.post(f"{PUSH}/places")
+def places(house: HouseDep, asking: Asking, push_id: UUID, body: AskPlaces) -> BlobPlaces:
+    """Tell where the bytes of missing blobs go: here, or to the object store by URLs that expire."""
+    return house.pushes.places(asking, push_id, body.digests, relayed=body.is_relayed)
+
+
 @router.put(f"{PUSH}/blobs/{{digest}}", status_code=204)
 async def upload(house: HouseDep, asking: Asking, push_id: UUID, digest: str, request: Request) -> Response:
     """Send the bytes of one missing blob as the body, with ``Content-Length``."""
     size = _content_length(request)
     body = request.stream()
     await to_thread.run_sync(
-        house.pushes.upload, asking, push_id, digest, _pieces(body), size, limiter=_limiter(request)
+        house.pushes.upload,
+        asking,
+        push_id,
+        digest,
+        _pieces(body),
+        size,
+        limiter=_limiter(request, "uploads", UPLOADS_AT_ONCE),
     )
     async for _ in body:  # of bytes that are stored already: who sends must be let finish, or sees a broken connection
         pass
     return Response(status_code=204)
 
 
-@router.post(f"{PUSH}/complete")
-def complete(house: HouseDep, asking: Asking, push_id: UUID) -> Version:
-    """Publish the version; it is validated in the background."""
-    version = house.pushes.complete(asking, push_id)
-    house.validations.wake()
-    return version
+@router.post(f"{PUSH}/complete", response_model=Version, responses={202: {"description": "Not done yet: ask again."}})
+async def complete(house: HouseDep, asking: Asking, push_id: UUID, request: Request) -> Version | Response:
+    """Publish the version; it is validated in the background.
+
+    The hub first reads and checks every byte. Where that takes long the answer is 202: ask again, which joins the work
+    that is under way.
+    """
+    running: dict[tuple[str, UUID], asyncio.Task[Version]] = request.app.state.completions
+    key = asking.name, push_id
+    task = running.get(key)
+    if task is None:
+        limiter = _limiter(request, "completions", COMPLETIONS_AT_ONCE)
+        done = to_thread.run_sync(house.pushes.complete, asking, push_id, limiter=limiter)
+        task = running[key] = asyncio.ensure_future(done)
+        task.add_done_callback(lambda ended: _completed(house, running, key, ended))
+    await asyncio.wait({task}, timeout=PATIENCE_S)
+    return task.result() if task.done() else Response(status_code=202, headers={"Retry-After": "1"})
+
+
+def _completed(house: House, running: dict[Any, Any], key: tuple[str, UUID], task: asyncio.Task[Version]) -> None:
+    running.pop(key, None)
+    if not task.cancelled() and task.exception() is None:
+        house.validations.wake()
 
 
 def _content_length(request: Request) -> int:
@@ -56,19 +90,26 @@ def _content_length(request: Request) -> int:
     return int(text)
 
 
-def _limiter(request: Request) -> CapacityLimiter:
-    # Uploads get threads of their own, so that slow ones cannot keep readers from theirs.
-    limiter: CapacityLimiter | None = getattr(request.app.state, "upload_limiter", None)
-    if limiter is None:
-        limiter = request.app.state.upload_limiter = anyio.CapacityLimiter(UPLOADS_AT_ONCE)
-    return limiter
+def _limiter(request: Request, work: str, at_once: int) -> CapacityLimiter:
+    # What takes long gets threads of its own, so that it cannot keep readers from theirs.
+    limiters: dict[str, CapacityLimiter] = request.app.state.limiters
+    if work not in limiters:
+        limiters[work] = CapacityLimiter(at_once)
+    return limiters[work]
 
 
 def _pieces(body: AsyncIterator[bytes]) -> Iterator[bytes]:
-    """The body's pieces, fetched from the event loop by the thread that stores them: never more than one in memory."""
-    while piece := from_thread.run(_next, body):
-        yield piece
+    """The body's pieces, fetched from the event loop by the thread that stores them, about a mebibyte at a time."""
+    while pieces := from_thread.run(_next, body):
+        yield from pieces
 
 
-async def _next(body: AsyncIterator[bytes]) -> bytes:
-    return await anext(body, b"")
+async def _next(body: AsyncIterator[bytes]) -> list[bytes]:
+    pieces: list[bytes] = []
+    size = 0
+    async for piece in body:
+        pieces.append(piece)
+        size += len(piece)
+        if size >= READ_BYTES:
+            break
+    return [piece for piece in pieces if piece]

@@ -4,9 +4,12 @@ Law: ``digest_at(path_of(d)) == d`` and ``digest_at(key_of(d)) == d``; anything 
 """
 
 import re
+from uuid import UUID
 
 _ALGORITHM = "sha256"
+INCOMING = "incoming/"
 _PLACE = re.compile(r"sha256/(?:([0-9a-f]{2})/)?([0-9a-f]{64})")
+_INCOMING = re.compile(rf"{INCOMING}([0-9a-f]{{8}}(?:-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}})/([0-9a-f]{{64}})")
 
 
 def hex_of(digest: str) -> str:
@@ -23,6 +26,17 @@ def path_of(digest: str) -> str:
 def key_of(digest: str) -> str:
     """``sha256/ab…``: flat, because stores differ in how they sort and list deeper keys."""
     return f"{_ALGORITHM}/{hex_of(digest)}"
+
+
+def incoming_key(push: UUID, digest: str = "") -> str:
+    """``incoming/PUSH/ab…``: where a client puts what the hub has not looked at; without a digest, their folder."""
+    return f"{INCOMING}{push}/{hex_of(digest)}"
+
+
+def incoming_at(key: str) -> tuple[UUID, str] | None:
+    """The push and the digest that a client's key names; None where it is not one of ours."""
+    found = _INCOMING.fullmatch(key)
+    return (UUID(found.group(1)), f"{_ALGORITHM}:{found.group(2)}") if found else None
 
 
 def digest_at(place: str) -> str | None:

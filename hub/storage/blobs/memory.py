@@ -9,6 +9,8 @@ from hub.storage.blobs.store import not_found, verified
 class MemoryBlobStore:
     """A dictionary of bytes; single operations on it are atomic, which is all the locking it needs."""
 
+    direct = None
+
     def __init__(self) -> None:
         self._blobs: dict[str, bytes] = {}
 

@@ -3,16 +3,21 @@
 What is relied on is what real servers do alike: whole PUT, GET with Range, HEAD, DELETE, ListObjectsV2. Conditional
 writes, server-side checksums and the order of listings are not. Bytes are verified here before they are sent, and
 ``Content-MD5``, which they all check, guards the way. PUT is atomic, so a key exists only for a whole blob.
+
+Clients put bytes by themselves below ``incoming/``, by presigned URLs; a blob's own key is written by the hub alone.
+What arrived is read and verified, then copied inside the store on condition that it is still the object that was read.
 """
 
 import base64
 import hashlib
 import tempfile
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
+from uuid import UUID
 
 import boto3.session
 from botocore.config import Config
@@ -21,14 +26,16 @@ from botocore.response import StreamingBody
 
 from hub.domain.digests import READ_BYTES
 from hub.domain.errors import InvalidRequest, NotAvailable
-from hub.storage.blobs.layout import digest_at, key_of
-from hub.storage.blobs.store import not_found, verified
+from hub.storage.blobs.layout import INCOMING, digest_at, incoming_at, incoming_key, key_of
+from hub.storage.blobs.store import URL_LIFE_S, not_found, verified
 from hub.storage.disk import disk_errors
 
 _MEMORY_BYTES = 8 << 20
 _REGION = "us-east-1"
-_QUERY = frozenset({"endpoint_url", "region"})
+_QUERY = frozenset({"endpoint_url", "public_endpoint_url", "region"})
+_AT_ONCE = 16
 _CONFIG = Config(
+    signature_version="s3v4",
     s3={"addressing_style": "path"},
     request_checksum_calculation="when_required",
     response_checksum_validation="when_required",
@@ -43,9 +50,22 @@ class S3BlobStore:
     """A bucket, or the part of one below a prefix; credentials come from the environment as boto3 finds them."""
 
     def __init__(
-        self, bucket: str, prefix: str = "", *, endpoint_url: str | None = None, region: str | None = None
+        self,
+        bucket: str,
+        prefix: str = "",
+        *,
+        endpoint_url: str | None = None,
+        public_endpoint_url: str | None = None,
+        region: str | None = None,
     ) -> None:
         """Prepare a client; nothing is sent yet.
+
+        Args:
+            bucket: The bucket, which exists.
+            prefix: Everything is below this.
+            endpoint_url: The server; AWS where None.
+            public_endpoint_url: The same server as others reach it, for presigned URLs.
+            region: Its region.
 
         Raises:
             InvalidRequest: The endpoint or the AWS settings are not well-formed.
@@ -57,13 +77,18 @@ class S3BlobStore:
         region = region or session.region_name or _REGION
         try:
             self._s3: Any = session.client("s3", endpoint_url=endpoint_url, region_name=region, config=_CONFIG)
+            self._signer: Any = self._s3
+            if public_endpoint_url:
+                self._signer = session.client(
+                    "s3", endpoint_url=public_endpoint_url, region_name=region, config=_CONFIG
+                )
         except (BotoCoreError, ValueError) as error:
             detail = f"No S3 client can be made for {self._where}: {error}."
             raise InvalidRequest(detail, remedy="Check endpoint_url, region and the AWS_ settings.") from error
 
     @classmethod
     def from_url(cls, url: str) -> Self:
-        """Read ``s3://bucket/prefix?endpoint_url=…&region=…``.
+        """Read ``s3://bucket/prefix?endpoint_url=…&public_endpoint_url=…&region=…``.
 
         Raises:
             InvalidRequest: It has no bucket or an unknown parameter.
@@ -74,7 +99,12 @@ class S3BlobStore:
         if not parts.netloc or unknown:
             detail = f"{url!r} has unknown parameters {unknown}." if unknown else f"{url!r} names no bucket."
             raise InvalidRequest(detail, remedy="Write s3://bucket/prefix?endpoint_url=http://host:port&region=name.")
-        return cls(parts.netloc, parts.path, endpoint_url=query.get("endpoint_url"), region=query.get("region"))
+        return cls(parts.netloc, parts.path, **query)
+
+    @property
+    def direct(self) -> Self:
+        """Clients may reach the bucket by themselves."""
+        return self
 
     def has(self, digest: str) -> bool:
         """See `BlobStore.has`."""
@@ -82,7 +112,9 @@ class S3BlobStore:
 
     def missing(self, digests: Iterable[str]) -> list[str]:
         """See `BlobStore.missing`."""
-        return [digest for digest in dict.fromkeys(digests) if not self.has(digest)]
+        asked = list(dict.fromkeys(digests))
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            return [digest for digest, here in zip(asked, pool.map(self.has, asked), strict=True) if not here]
 
     def put(self, digest: str, chunks: Iterable[bytes], size: int) -> None:
         """See `BlobStore.put`."""
@@ -112,15 +144,10 @@ class S3BlobStore:
         whole = start == 0 and length is None
         end = "" if length is None else start + length - 1
         span = {} if whole else {"Range": f"bytes={start}-{end}"}
-        with self._errors():
-            try:
-                answer = self._s3.get_object(Bucket=self.bucket, Key=self._key(digest), **span)
-            except ClientError as error:
-                if _status(error) == 416:
-                    return iter(())
-                if _is_absent(error):
-                    raise not_found(digest) from error
-                raise
+        try:
+            answer = self._get(self._key(digest), digest, **span)
+        except _PastTheEnd:
+            return iter(())
         return self._read(answer["Body"])
 
     def size(self, digest: str) -> int:
@@ -137,13 +164,10 @@ class S3BlobStore:
 
     def digests(self) -> Iterator[str]:
         """See `BlobStore.digests`."""
-        start = f"{self.prefix}sha256/"
-        with self._errors():
-            for page in self._s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=start):
-                for entry in page.get("Contents", ()):
-                    digest = digest_at(entry["Key"].removeprefix(self.prefix))
-                    if digest:
-                        yield digest
+        for key, _ in self._listed("sha256/"):
+            digest = digest_at(key)
+            if digest:
+                yield digest
 
     def check(self) -> None:
         """See `BlobStore.check`."""
@@ -152,6 +176,67 @@ class S3BlobStore:
             self._s3.put_object(Bucket=self.bucket, Key=key, Body=b"check")
             self._s3.get_object(Bucket=self.bucket, Key=key)["Body"].read()
             self._s3.delete_object(Bucket=self.bucket, Key=key)
+
+    def put_url(self, push: UUID, digest: str, size: int) -> str:
+        """See `DirectStore.put_url`."""
+        key = self.prefix + incoming_key(push, digest)
+        asked = {"Bucket": self.bucket, "Key": key, "ContentLength": size}
+        return str(self._signer.generate_presigned_url("put_object", asked, URL_LIFE_S, "PUT"))
+
+    def get_url(self, digest: str) -> str:
+        """See `DirectStore.get_url`."""
+        asked = {"Bucket": self.bucket, "Key": self._key(digest)}
+        return str(self._signer.generate_presigned_url("get_object", asked, URL_LIFE_S, "GET"))
+
+    def arrived(self, push: UUID) -> dict[str, int]:
+        """See `DirectStore.arrived`."""
+        found = ((incoming_at(key), size) for key, size in self._listed(incoming_key(push)))
+        return {at[1]: size for at, size in found if at}
+
+    def take(self, push: UUID, digest: str, size: int) -> Iterator[bytes]:
+        """See `DirectStore.take`."""
+        key = self.prefix + incoming_key(push, digest)
+        answer = self._get(key, digest)
+        yield from verified(digest, self._read(answer["Body"]), size)
+        source = {"Bucket": self.bucket, "Key": key}
+        with self._errors():
+            self._s3.copy_object(
+                Bucket=self.bucket, Key=self._key(digest), CopySource=source, CopySourceIfMatch=answer["ETag"]
+            )
+
+    def forget(self, push: UUID) -> None:
+        """See `DirectStore.forget`."""
+        keys = [self.prefix + key for key, _ in self._listed(incoming_key(push))]
+        with self._errors(), ThreadPoolExecutor(_AT_ONCE) as pool:
+            list(pool.map(lambda key: self._s3.delete_object(Bucket=self.bucket, Key=key), keys))
+
+    def pushes(self) -> Iterator[UUID]:
+        """See `DirectStore.pushes`."""
+        seen: set[UUID] = set()
+        for key, _ in self._listed(INCOMING):
+            at = incoming_at(key)
+            if at and at[0] not in seen:
+                seen.add(at[0])
+                yield at[0]
+
+    def _listed(self, start: str) -> Iterator[tuple[str, int]]:
+        """Key below our prefix, and size, of every object whose key begins so."""
+        pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=self.prefix + start)
+        with self._errors():
+            for page in pages:
+                for entry in page.get("Contents", ()):
+                    yield entry["Key"].removeprefix(self.prefix), int(entry["Size"])
+
+    def _get(self, key: str, digest: str, **span: str) -> Any:
+        with self._errors():
+            try:
+                return self._s3.get_object(Bucket=self.bucket, Key=key, **span)
+            except ClientError as error:
+                if _status(error) == 416:
+                    raise _PastTheEnd from error
+                if _is_absent(error):
+                    raise not_found(digest) from error
+                raise
 
     def _key(self, digest: str) -> str:
         return self.prefix + key_of(digest)
@@ -186,6 +271,10 @@ class S3BlobStore:
                 remedy="Check the endpoint, the network and the AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY settings.",
                 inside=f"{self._where}: {error}.",
             ) from error
+
+
+class _PastTheEnd(Exception):
+    """A range that begins behind the last byte."""
 
 
 def _status(error: ClientError) -> int:

@@ -11,17 +11,62 @@ Laws, which one conformance suite holds every store to:
 4. ``delete`` of what is absent is fine. A reader that has begun either gets the rest or an error, never other bytes.
 5. Every method may be called from many threads and processes at once.
 6. When the store itself is away every method raises `NotAvailable`.
+
+Some stores let clients put and get bytes by themselves (`DirectStore`). What they put arrives in a place of its own,
+one for each push, and is nobody's blob until the hub has read it all: ``take`` gives the bytes, and once the last of
+them was asked for and their digest was right, the blob is stored. What arrives there later changes nothing.
 """
 
 import hashlib
 from collections.abc import Iterable, Iterator
 from typing import Protocol
+from uuid import UUID
 
 from hub.domain.errors import BlobNotFound, DigestMismatch
+
+URL_LIFE_S = 300
+
+
+class DirectStore(Protocol):
+    """What a store has that clients reach by themselves, with URLs that expire."""
+
+    def put_url(self, push: UUID, digest: str, size: int) -> str:
+        """Where exactly ``size`` bytes of a blob may be PUT for a push, for :data:`URL_LIFE_S`."""
+        ...
+
+    def get_url(self, digest: str) -> str:
+        """Where the bytes of a stored blob may be had, ranges too, for :data:`URL_LIFE_S`."""
+        ...
+
+    def arrived(self, push: UUID) -> dict[str, int]:
+        """Size by digest of what a push has put; nobody has looked at the bytes yet."""
+        ...
+
+    def take(self, push: UUID, digest: str, size: int) -> Iterator[bytes]:
+        """Read what arrived; a blob that was read to its end is stored.
+
+        Raises:
+            BlobNotFound: Nothing arrived under that digest.
+            DigestMismatch: The bytes have another digest or size; they stay where they are.
+        """
+        ...
+
+    def forget(self, push: UUID) -> None:
+        """Delete what a push has put and was not asked for; nothing there is fine."""
+        ...
+
+    def pushes(self) -> Iterator[UUID]:
+        """Every push that has put something which was not forgotten, each once."""
+        ...
 
 
 class BlobStore(Protocol):
     """Immutable bytes by digest."""
+
+    @property
+    def direct(self) -> DirectStore | None:
+        """The way for clients by themselves, where there is one."""
+        ...
 
     def has(self, digest: str) -> bool:
         """Whether the bytes are stored, whole."""

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
 
-from hub.domain.errors import NotAvailable
-from hub.storage.catalog.engine import database_errors, for_writing, open_database, parse_url
+from hub.domain.errors import Conflict, NotAvailable
+from hub.storage.catalog.engine import database_errors, for_writing, open_database, parse_url, sweep_lock
 from hub.storage.catalog.migrate import current_revision, migrate, newest_revision
 from hub.storage.catalog.transaction import Transaction
 
@@ -64,6 +64,19 @@ class Catalog:
         """
         with database_errors(self.url):
             return migrate(self.url)
+
+    @contextmanager
+    def sweeping(self) -> Iterator[None]:
+        """The right to sweep, which one process has at a time; the database or the system takes it from a dead one.
+
+        Raises:
+            Conflict: Somebody else is sweeping.
+            NotAvailable: The database is away.
+        """
+        with database_errors(self.url), sweep_lock(self._readers) as is_mine:
+            if not is_mine:
+                raise Conflict("Another process is sweeping.", remedy="Let it finish.")
+            yield
 
     def check(self) -> None:
         """Prove that the database answers and has the schema this program needs.

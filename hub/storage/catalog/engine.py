@@ -4,13 +4,14 @@ SQLite runs in WAL mode with every commit synced; a writer takes the lock when i
 a transaction that reads first and wants to write later is refused at once, whatever the timeout.
 """
 
+import fcntl
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, DatabaseError, DataError, IntegrityError, InterfaceError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -21,6 +22,7 @@ _BUSY_MS = 30_000
 _CONNECT_S = 5
 _POOL = {"pool_size": 5, "max_overflow": 40, "pool_timeout": 30}
 _BEGIN = "hub_begin"
+_SWEEP_LOCK = 0x7377656570  # any number, as long as every process of the hub takes the same: "sweep"
 _REMEDY = "Write sqlite:////path/hub.db or postgresql://user:password@host/database."
 
 
@@ -65,6 +67,29 @@ def open_for_migration(url: URL) -> Engine:
 def for_writing(engine: Engine) -> Engine:
     """The same pool, with transactions that may write from their beginning."""
     return engine.execution_options(**{_BEGIN: "BEGIN IMMEDIATE"})
+
+
+@contextmanager
+def sweep_lock(engine: Engine) -> Iterator[bool]:
+    """A lock between processes that dies with its holder; False where another one has it."""
+    if engine.dialect.name == "postgresql":
+        with engine.connect() as connection:
+            key = {"key": _SWEEP_LOCK}
+            is_mine = connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), key)
+            connection.commit()  # the lock is the session's; no transaction stays open meanwhile
+            try:
+                yield bool(is_mine)
+            finally:
+                if is_mine:
+                    connection.execute(text("SELECT pg_advisory_unlock(:key)"), key)
+        return
+    with Path(f"{engine.url.database}-sweep").open("ab") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        yield True
 
 
 @contextmanager

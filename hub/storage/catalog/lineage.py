@@ -1,5 +1,7 @@
 """Queries about lineage, in both directions, and about which bytes belong to whom."""
 
+from collections.abc import Sequence
+
 from sqlalchemy import select, tuple_
 
 from hub.domain.lineage import Edge, EdgeKind
@@ -44,9 +46,8 @@ class LineageQueries(VersionLookup):
         )
         return self._find(tuple_(versions.c.model, versions.c.number).in_(hanging))
 
-    def blob_is_in_model(self, name: ModelName, digest: str) -> bool:
-        """Whether some version of the model has this blob as a file's part, its manifest or its golden samples."""
-        query = select(version_blobs.c.number).where(
-            version_blobs.c.model == str(name), version_blobs.c.digest == digest
-        )
-        return self.connection.execute(query.limit(1)).first() is not None
+    def blobs_of_version(self, name: ModelName, number: int, digests: Sequence[str]) -> set[str]:
+        """Which of some blobs a version has, as a file's part, its manifest or its golden samples."""
+        mine = (version_blobs.c.model == str(name)) & (version_blobs.c.number == number)
+        query = select(version_blobs.c.digest).where(mine, version_blobs.c.digest.in_(digests))
+        return set(self.connection.execute(query).scalars())

@@ -16,8 +16,9 @@ class PushQueries(Queries):
 
     def add_push(self, push: PushRecord) -> bool:
         """Remember a push that begins; False where its id is taken."""
-        row = {"id": push.id, "model": str(push.model), "draft": push.draft, "alias": push.alias, "card": push.card}
-        row |= {"message": push.message, "is_private": push.is_private, "principal": push.principal}
+        row = {"id": push.id, "model": str(push.model), "content_digest": push.draft.content_digest()}
+        row |= {"draft": push.draft, "alias": push.alias, "card": push.card, "message": push.message}
+        row |= {"is_private": push.is_private, "principal": push.principal}
         number = push.completed.number if push.completed else None
         return self.insert_if_absent(pushes, row | {"created_at": push.created_at, "completed_number": number})
 
@@ -32,6 +33,25 @@ class PushQueries(Queries):
         if row is None:
             raise _push_not_found(push_id)
         return _push(row)
+
+    def resume_push(self, push: PushRecord) -> UUID | None:
+        """Go on with a push of the same content to the same model by the same principal that was never completed.
+
+        It takes over what else ``push`` asks for: alias, message, card and privacy.
+
+        Returns:
+            Its id; None where there is none.
+        """
+        same = pushes.c.model == str(push.model), pushes.c.content_digest == push.draft.content_digest()
+        mine = pushes.c.principal == push.principal, pushes.c.completed_number.is_(None)
+        query = select(pushes.c.id).where(*same, *mine).order_by(pushes.c.created_at.desc()).limit(1).with_for_update()
+        found = self.connection.execute(query).scalar_one_or_none()
+        if found is not None:
+            # The draft too: another client may cut the same files into other blobs.
+            asked = {"draft": push.draft, "alias": push.alias, "message": push.message, "card": push.card}
+            asked |= {"is_private": push.is_private, "created_at": push.created_at}
+            self.connection.execute(update(pushes).where(pushes.c.id == found).values(**asked))
+        return found
 
     def complete_push(self, push_id: UUID, number: int) -> None:
         """Remember the version that a push became.

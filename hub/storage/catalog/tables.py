@@ -2,7 +2,8 @@
 
 ``numbers`` outlives models: the numbers of a deleted model are not given out again when its name is taken anew.
 ``wanted_aliases`` are those that move once their version is ready. ``version_blobs`` says which bytes belong to a
-version: its files', its manifest, its golden samples.
+version: its files', its manifest, its golden samples; ``push_blobs`` which bytes a push under way needs, so that no
+sweep takes them. ``blobs`` says which bytes there are: the store is asked only where this table says nothing.
 ``migrations/`` leads here step by step; a test holds the two equal.
 """
 
@@ -140,11 +141,22 @@ version_blobs = Table(
     _of_version(),
 )
 
+blobs = Table(
+    "blobs",
+    METADATA,
+    Column("digest", DigestText, primary_key=True),
+    Column("size", BigInteger),
+    Column("state", String(16), nullable=False, index=True),
+    Column("referenced_at", UtcTime, nullable=False),
+    Column("condemned_at", UtcTime),
+)
+
 pushes = Table(
     "pushes",
     METADATA,
     Column("id", Uuid, primary_key=True),
     Column("model", Name, nullable=False),
+    Column("content_digest", DigestText, nullable=False),
     Column("draft", Document(Draft), nullable=False),
     Column("alias", Name),
     Column("message", Text, nullable=False),
@@ -153,6 +165,15 @@ pushes = Table(
     Column("principal", Text, nullable=False),
     Column("created_at", UtcTime, nullable=False),
     Column("completed_number", Integer),
+    Index(None, "model", "content_digest"),
+)
+
+push_blobs = Table(
+    "push_blobs",
+    METADATA,
+    Column("push_id", Uuid, ForeignKey("pushes.id", ondelete="CASCADE"), primary_key=True),
+    Column("digest", DigestText, primary_key=True, index=True),
+    Column("size", BigInteger, nullable=False),
 )
 
 tokens = Table(

@@ -2,9 +2,10 @@
 
 from hub.storage.catalog.models import ModelQueries
 from hub.storage.catalog.pushes import PushQueries
+from hub.storage.catalog.sweeping import SweepQueries
 from hub.storage.catalog.tokens import TokenQueries
 from hub.storage.catalog.versions import VersionQueries
 
 
-class Transaction(ModelQueries, VersionQueries, PushQueries, TokenQueries):
+class Transaction(ModelQueries, VersionQueries, PushQueries, SweepQueries, TokenQueries):
     """What a service does between begin and commit. Rows never leave: it gives domain classes and records."""

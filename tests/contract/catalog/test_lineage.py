@@ -63,11 +63,13 @@ def test_a_rejected_head_holds_nothing(catalog: Catalog, make: Any) -> None:
             tx.model(make.TRUNK)
 
 
-def test_a_blob_belongs_to_the_models_that_have_it(catalog: Catalog, make: Any) -> None:
+def test_a_blob_belongs_to_the_versions_that_have_it(catalog: Catalog, make: Any) -> None:
     with catalog.begin() as tx:
         one = make.add(tx, make.TRUNK, "one")
         tx.finish_version(make.TRUNK, 1, state=State.READY, report=make.REPORT, interface=1, golden_digest=make.GOLDEN)
-        for blob in (make.digest("one"), one.digest, make.GOLDEN):
-            assert tx.blob_is_in_model(make.TRUNK, blob)
-            assert not tx.blob_is_in_model(make.HEAD, blob)
-        assert not tx.blob_is_in_model(make.TRUNK, make.digest("two"))
+        make.add(tx, make.TRUNK, "two")
+        mine = {make.digest("one"), one.digest, make.GOLDEN}
+        asked = [*mine, make.digest("two")]
+        assert tx.blobs_of_version(make.TRUNK, 1, asked) == mine
+        assert tx.blobs_of_version(make.TRUNK, 2, asked) == {make.digest("two")}
+        assert tx.blobs_of_version(make.HEAD, 1, asked) == set()

@@ -141,12 +141,20 @@ class Caller:
         if ticket.existing is not None:
             return self.settled(model, ticket.existing.number)
         contents = {digest_of(data): data for data in files.values()}
-        for upload in ticket.uploads:
-            sent = self.http.put(upload.url, content=contents[upload.digest])
+        for url, digest in zip(self.places(ticket), ticket.missing, strict=True):
+            sent = self.http.put(url, content=contents[digest])
             assert sent.status_code == 204, sent.text
         done = self.http.post(paths.push_complete(str(ticket.push_id)))
         assert done.status_code == 200, done.text
         return self.settled(model, done.json()["number"])
+
+    def places(self, ticket: PushTicket) -> list[str]:
+        """Where the missing blobs of a push go."""
+        if not ticket.missing:
+            return []
+        answer = self.http.post(paths.push_places(str(ticket.push_id)), json={"digests": ticket.missing})
+        assert answer.status_code == 200, answer.text
+        return [place["url"] for place in answer.json()["items"]]
 
     def settled(self, model: str, number: int) -> VersionDetail:
         """The version once it is not validating any more."""

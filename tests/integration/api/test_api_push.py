@@ -46,7 +46,7 @@ def test_the_same_content_again_is_recognised_and_still_moves_the_alias(hub, sav
     admin, files = hub.admin, {"saved_model.pb": saved_model()}
     admin.push(NAME, files, alias="stable")
     again = admin.begin(NAME, draft_of(files), alias="canary", card="new words")
-    assert (again.push_id, again.uploads) == (None, ())
+    assert (again.push_id, again.missing) == (None, ())
     assert again.existing.number == 1
     assert set(again.existing.aliases) == {"stable", "canary"}
     assert admin.http.get(paths.model(NAME)).json()["card"] == "new words"
@@ -56,7 +56,7 @@ def test_the_same_content_again_while_it_validates_gets_its_alias_when_it_is_rea
     admin, files = hub.admin, {"saved_model.pb": saved_model()}
     hub.engine.gate.clear()
     ticket = admin.begin(NAME, draft_of(files))
-    admin.http.put(ticket.uploads[0].url, content=files["saved_model.pb"])
+    admin.http.put(admin.places(ticket)[0], content=files["saved_model.pb"])
     admin.http.post(paths.push_complete(str(ticket.push_id)))
     again = admin.begin(NAME, draft_of(files), alias="canary")
     assert again.existing.state is State.VALIDATING
@@ -77,7 +77,7 @@ def test_an_alias_moves_only_when_the_version_is_ready(hub, saved_model):
 def test_completing_twice_even_at_once_gives_one_version(hub, saved_model, draft_of):
     admin, files = hub.admin, {"saved_model.pb": saved_model()}
     ticket = admin.begin(NAME, draft_of(files))
-    admin.http.put(ticket.uploads[0].url, content=files["saved_model.pb"])
+    admin.http.put(admin.places(ticket)[0], content=files["saved_model.pb"])
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(admin.http.post, [paths.push_complete(str(ticket.push_id))] * 8))
     assert {answer.status_code for answer in answers} == {200}
@@ -88,7 +88,7 @@ def test_completing_twice_even_at_once_gives_one_version(hub, saved_model, draft
 def test_two_pushes_of_the_same_content_at_once_make_one_version(hub, saved_model, draft_of):
     admin, files = hub.admin, {"saved_model.pb": saved_model()}
     tickets = [admin.begin(NAME, draft_of(files)) for _ in range(4)]
-    admin.http.put(tickets[0].uploads[0].url, content=files["saved_model.pb"])
+    admin.http.put(admin.places(tickets[0])[0], content=files["saved_model.pb"])
     with ThreadPoolExecutor(4) as pool:
         done = pool.map(admin.http.post, [paths.push_complete(str(ticket.push_id)) for ticket in tickets])
     assert {answer.json()["number"] for answer in done} == {1}
@@ -109,28 +109,28 @@ def test_bytes_that_are_stored_are_not_asked_for_and_may_be_sent_all_the_same(
 ):
     admin, data = hub.admin, saved_model()
     ticket = admin.begin(NAME, draft_of({"saved_model.pb": data}))
-    assert admin.http.put(ticket.uploads[0].url, content=data).status_code == 204
+    assert admin.http.put(admin.places(ticket)[0], content=data).status_code == 204
     if missing_is_asked_again:
-        assert admin.begin("acme/other", draft_of({"saved_model.pb": data})).uploads == ()
+        assert admin.begin("acme/other", draft_of({"saved_model.pb": data})).missing == ()
     else:
-        assert admin.http.put(ticket.uploads[0].url, content=data).status_code == 204
+        assert admin.http.put(admin.places(ticket)[0], content=data).status_code == 204
 
 
 def test_wrong_bytes_are_refused_and_leave_nothing(hub, saved_model, draft_of):
     admin, data = hub.admin, saved_model()
     ticket = admin.begin(NAME, draft_of({"saved_model.pb": data}))
-    url = ticket.uploads[0].url
+    url = admin.places(ticket)[0]
     assert admin.problem("PUT", url, 422, content=b"x" * len(data))["code"] == "digest-mismatch"
     assert admin.problem("PUT", url, 422, content=data[:-1])["code"] == "invalid-request"
     assert admin.problem("PUT", url, 422, content=iter([data]))["code"] == "invalid-request"
     elsewhere = paths.push_blob(str(ticket.push_id), digest_of(b"other"))
     assert admin.problem("PUT", elsewhere, 404, content=b"other")["code"] == "blob-not-found"
-    assert admin.begin(NAME, draft_of({"saved_model.pb": data})).uploads
+    assert admin.begin(NAME, draft_of({"saved_model.pb": data})).missing
 
 
 def test_a_blob_beyond_the_limit_is_refused_before_it_is_read(hub, draft_of, saved_model):
     ticket = hub.admin.begin(NAME, draft_of({"saved_model.pb": saved_model()}))
-    problem = hub.admin.problem("PUT", ticket.uploads[0].url, 413, content=bytes((64 << 20) + 1))
+    problem = hub.admin.problem("PUT", hub.admin.places(ticket)[0], 413, content=bytes((64 << 20) + 1))
     assert problem["code"] == "too-large"
 
 
@@ -139,7 +139,7 @@ def test_files_whose_blobs_are_not_what_they_say_are_refused_at_the_end(hub, sav
     draft = draft_of({"saved_model.pb": data})
     lying = draft.files[0].model_copy(update={"digest": digest_of(b"another file")})
     ticket = admin.begin(NAME, draft.model_copy(update={"files": (lying,)}))
-    admin.http.put(ticket.uploads[0].url, content=data)
+    admin.http.put(admin.places(ticket)[0], content=data)
     problem = admin.problem("POST", paths.push_complete(str(ticket.push_id)), 422)
     assert problem["code"] == "digest-mismatch"
     admin.problem("GET", paths.model(NAME), 404)
@@ -165,7 +165,7 @@ def test_somebody_else_s_push_is_not_to_be_seen(hub, saved_model, draft_of):
     ticket = hub.admin.begin(NAME, draft_of({"saved_model.pb": saved_model()}))
     writer = hub.caller(Scope.WRITE)
     assert writer.problem("POST", paths.push_complete(str(ticket.push_id)), 404)["code"] == "push-not-found"
-    assert writer.problem("PUT", ticket.uploads[0].url, 404, content=b"x")["code"] == "push-not-found"
+    assert writer.problem("PUT", hub.admin.places(ticket)[0], 404, content=b"x")["code"] == "push-not-found"
 
 
 @pytest.mark.parametrize(("scope", "status"), [(None, 401), (Scope.READ, 403)])
@@ -265,7 +265,7 @@ def test_a_restart_takes_up_what_was_validating(start_hub, saved_model, draft_of
     first.engine.outcomes += [NotAvailable("no worker")] * 1_000
     admin = first.admin
     ticket = admin.begin(NAME, draft_of(files), alias="stable")
-    admin.http.put(ticket.uploads[0].url, content=files["saved_model.pb"])
+    admin.http.put(admin.places(ticket)[0], content=files["saved_model.pb"])
     assert admin.http.post(paths.push_complete(str(ticket.push_id))).json()["state"] == "validating"
     second = start_hub()
     caller = second.nobody
@@ -278,7 +278,7 @@ def test_a_wait_ends_while_the_version_still_validates(hub, saved_model, draft_o
     admin, files = hub.admin, {"saved_model.pb": saved_model()}
     hub.engine.gate.clear()
     ticket = admin.begin(NAME, draft_of(files))
-    admin.http.put(ticket.uploads[0].url, content=files["saved_model.pb"])
+    admin.http.put(admin.places(ticket)[0], content=files["saved_model.pb"])
     admin.http.post(paths.push_complete(str(ticket.push_id)))
     answer = admin.http.get(paths.version(NAME, 1), params={"wait_s": 0.3})
     assert answer.json()["version"]["state"] == "validating"
@@ -317,7 +317,7 @@ def test_versions_that_are_postponed_again_and_again_hold_up_nobody_else(hub, sa
     for position, name in enumerate(("acme/a", "acme/b", "acme/c")):
         data = saved_model(2 + position)
         ticket = hub.admin.begin(name, draft_of({"saved_model.pb": data}))
-        hub.admin.http.put(ticket.uploads[0].url, content=data).raise_for_status()
+        hub.admin.http.put(hub.admin.places(ticket)[0], content=data).raise_for_status()
         digests.append(hub.admin.http.post(paths.push_complete(str(ticket.push_id))).json()["digest"])
     hub.engine.gate.set()
     assert [hub.admin.settled(name, 1).version.state for name in ("acme/a", "acme/b", "acme/c")] == [State.READY] * 3

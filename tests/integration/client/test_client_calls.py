@@ -139,7 +139,7 @@ def test_what_is_not_a_hub_is_said_to_be_none(stranger: tuple[str, list[str | No
 def test_the_token_goes_to_the_hub_and_to_nobody_else(stranger: tuple[str, list[str | None]]):
     url, kept = stranger
     with Http(Connection("http://hub.example.org", "secret")) as http:
-        http.upload(f"{url}/bucket/blob", lambda: [b"bytes"], 5)
+        http.upload(f"{url}/bucket/blob", [b"bytes"], 5)
     with Http(Connection(url, "secret")) as http:
         http.request("GET", "/anything")
     assert kept == [None, "Bearer secret"]

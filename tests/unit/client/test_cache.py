@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from hub.client.cache import Cache, Placed
-from hub.client.digesting import cut_file
+from hub.client.digesting import cut_files
 from hub.domain.manifest import Kind, Manifest
 from hub.domain.versions import State, Version
 
@@ -24,7 +24,7 @@ def keep(cache: Cache, tmp_path: Path, **content: bytes) -> Manifest:
     root.mkdir()
     for name, data in content.items():
         (root / name).write_bytes(data)
-    files = tuple(cut_file(root / name, name, lambda _: None) for name in content)
+    files = cut_files(root, {name: len(data) for name, data in content.items()}, lambda _: None)
     manifest = Manifest(kind=Kind.TRUNK, files=files, signatures={}, tuning_face=None, tensors=(), lineage=())
     cache.keep(manifest.canonical(), root)
     return manifest
@@ -64,7 +64,7 @@ def test_a_file_that_was_written_to_takes_the_snapshot_out_of_use(cache: Cache, 
     path.chmod(0o644)
     path.write_bytes(written)
     assert cache.snapshot(manifest.digest()) is None
-    assert cache.places(set(manifest.blobs())) == {}
+    assert cache.find({manifest.files[0].digest}, manifest.blobs().keys()) == ({}, {})
 
 
 def test_a_manifest_that_was_written_to_is_not_believed(cache: Cache, tmp_path: Path):
@@ -74,12 +74,13 @@ def test_a_manifest_that_was_written_to_is_not_believed(cache: Cache, tmp_path: 
     assert cache.manifest(manifest.digest()) is None
 
 
-def test_a_blob_is_found_where_a_kept_version_has_it(cache: Cache, tmp_path: Path):
+def test_a_file_and_a_blob_are_found_where_a_kept_version_has_it(cache: Cache, tmp_path: Path):
     manifest = keep(cache, tmp_path, graph=b"graph", weights=b"weights")
     wanted = manifest.files[1].blobs[0].digest
-    (place,) = cache.places({wanted, DIGEST}).values()
+    files, blobs = cache.find({wanted, DIGEST}, {wanted, DIGEST})
+    (path,), (place,) = files.values(), blobs.values()
+    assert path.read_bytes() == b"weights"
     assert place.path.read_bytes()[place.offset : place.offset + place.size] == b"weights"
-    assert place.is_whole_file
 
 
 def test_a_reference_is_remembered_with_its_exact_forms_for_one_hub(cache: Cache):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from hub.client.digesting import cut_file
+from hub.client.digesting import cut_files
 from hub.client.place import differences, place, place_file
 from hub.domain.errors import Conflict
 from hub.domain.manifest import File
@@ -24,7 +24,7 @@ def snapshot(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def files(snapshot: Path) -> list[File]:
-    return [cut_file(snapshot / name, name, lambda _: None) for name in CONTENT]
+    return list(cut_files(snapshot, {name: len(data) for name, data in CONTENT.items()}, lambda _: None))
 
 
 def test_a_directory_that_is_absent_or_empty_gets_the_files(snapshot: Path, files: list[File], tmp_path: Path):

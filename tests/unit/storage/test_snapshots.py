@@ -39,6 +39,11 @@ def leftovers(root: Path) -> list[Path]:
     return [path for path in (root / ".work").iterdir() if path.suffix != ".lock"]
 
 
+def fill_new(blobs: BlobStore, file: File, folder: Path) -> None:
+    with Snapshots(blobs, folder).making() as made:
+        made.fill([file], blobs.open)
+
+
 def digest(data: bytes) -> str:
     return f"sha256:{hashlib.sha256(data).hexdigest()}"
 
@@ -56,10 +61,11 @@ def test_a_snapshot_has_every_file_whole_and_read_only(tmp_path: Path, publish: 
 def test_a_snapshot_is_made_once_and_outlives_its_blobs(tmp_path: Path, publish: Publish) -> None:
     blobs = MemoryBlobStore()
     version = publish(blobs, FILES)
-    first = Snapshots(blobs, tmp_path).path(version)
+    snapshots = Snapshots(blobs, tmp_path)
+    first = snapshots.path(version)
     for name in list(blobs.digests()):
         blobs.delete(name)
-    assert Snapshots(blobs, tmp_path).path(version) == first
+    assert snapshots.path(version) == first
 
 
 def test_the_manifest_is_read_from_its_blob(tmp_path: Path, publish: Publish) -> None:
@@ -120,7 +126,7 @@ def test_blobs_that_do_not_make_up_their_file_are_refused(tmp_path: Path) -> Non
     blobs.put(digest(b"one"), [b"one"], 3)
     wrong = File(path="a", size=3, digest=digest(b"two"), blobs=(BlobRef(digest=digest(b"one"), size=3),))
     with pytest.raises(DigestMismatch, match="a do not make up"):
-        Snapshots(blobs, tmp_path).materialise([wrong], tmp_path / "target")
+        fill_new(blobs, wrong, tmp_path)
 
 
 def test_a_blob_of_another_size_than_announced_is_refused(tmp_path: Path) -> None:
@@ -128,7 +134,7 @@ def test_a_blob_of_another_size_than_announced_is_refused(tmp_path: Path) -> Non
     blobs.put(digest(b"one"), [b"one"], 3)
     wrong = File(path="a", size=2, digest=digest(b"one"), blobs=(BlobRef(digest=digest(b"one"), size=2),))
     with pytest.raises(DigestMismatch, match="of a has other bytes"):
-        Snapshots(blobs, tmp_path).materialise([wrong], tmp_path / "target")
+        fill_new(blobs, wrong, tmp_path)
 
 
 def test_a_name_too_long_for_the_disk_is_the_models_fault(tmp_path: Path, publish: Publish) -> None:
@@ -236,3 +242,78 @@ def test_a_maker_killed_at_any_moment_leaves_a_whole_snapshot_or_none(
     assert [contents(folder) for folder in shown] == [whole] * len(shown)
     assert contents(Snapshots(blobs, tmp_path / "snapshots").path(version)) == whole
     assert leftovers(tmp_path / "snapshots") == []
+
+
+def made_of(blobs: BlobStore, publish: Publish, *words: str) -> list[str]:
+    """Versions of 1,000 bytes each."""
+    return [publish(blobs, {"saved_model.pb": [word.encode().ljust(1_000)]}) for word in words]
+
+
+def test_the_least_recently_used_goes_first_when_there_is_no_room(tmp_path: Path, publish: Publish) -> None:
+    blobs = MemoryBlobStore()
+    one, two, three = made_of(blobs, publish, "one", "two", "three")
+    snapshots = Snapshots(blobs, tmp_path, budget_bytes=2_000)
+    first, second = snapshots.path(one), snapshots.path(two)
+    os.utime(first, (1, 1))
+    os.utime(second, (2, 2))
+    assert snapshots.path(one) == first
+    third = snapshots.path(three)
+    assert [path.exists() for path in (first, second, third)] == [True, False, True]
+    assert leftovers(tmp_path) == []
+    assert contents(snapshots.path(two))["saved_model.pb"].strip() == b"two"
+
+
+def test_what_is_held_stays_whatever_comes(tmp_path: Path, publish: Publish) -> None:
+    blobs = MemoryBlobStore()
+    one, two, three = made_of(blobs, publish, "one", "two", "three")
+    snapshots = Snapshots(blobs, tmp_path, budget_bytes=1_000)
+    with snapshots.held(one) as first:
+        second = snapshots.path(two)
+        assert first.exists()
+        assert second.exists()
+    snapshots.path(three)
+    assert not first.exists()
+    assert not second.exists()
+
+
+def test_what_a_process_finds_is_verified_before_it_is_given_out(tmp_path: Path, publish: Publish) -> None:
+    blobs = MemoryBlobStore()
+    version = publish(blobs, FILES)
+    folder = Snapshots(blobs, tmp_path).path(version)
+    inode = (folder / "saved_model.pb").stat().st_ino
+    assert (Snapshots(blobs, tmp_path).path(version) / "saved_model.pb").stat().st_ino == inode
+    (folder / "saved_model.pb").chmod(0o644)
+    (folder / "saved_model.pb").write_bytes(b"grapf")
+    assert contents(Snapshots(blobs, tmp_path).path(version))["saved_model.pb"] == b"graph"
+
+
+@pytest.mark.parametrize("harm", ["write", "remove", "add"])
+def test_a_snapshot_that_was_written_to_is_made_anew(tmp_path: Path, publish: Publish, harm: str) -> None:
+    blobs = MemoryBlobStore()
+    version = publish(blobs, FILES)
+    snapshots = Snapshots(blobs, tmp_path)
+    folder = snapshots.path(version)
+    if harm == "write":
+        (folder / "saved_model.pb").chmod(0o644)
+        (folder / "saved_model.pb").write_bytes(b"grapf")
+    elif harm == "remove":
+        (folder / "saved_model.pb").unlink()
+    else:
+        (folder / "assets" / "more").write_bytes(b"x")
+    assert contents(snapshots.path(version)) == {path: b"".join(parts) for path, parts in FILES.items()}
+
+
+def test_what_a_push_put_together_becomes_the_snapshot(tmp_path: Path, publish: Publish) -> None:
+    blobs = MemoryBlobStore()
+    version = publish(blobs, FILES)
+    snapshots = Snapshots(blobs, tmp_path)
+    manifest = snapshots.manifest(version)
+    with snapshots.making() as made:
+        made.fill(manifest.files, blobs.open)
+        made.keep(version)
+    for name in list(blobs.digests()):
+        blobs.delete(name)
+    assert contents(snapshots.path(version))["saved_model.pb"] == b"graph"
+    with pytest.raises(BlobNotFound), snapshots.making() as made:
+        made.fill(manifest.files, blobs.open)
+    assert leftovers(tmp_path) == []

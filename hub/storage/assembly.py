@@ -1,0 +1,237 @@
+"""Assembly: a version's files, put together in a directory from blobs that come in any order and from many threads.
+
+Laws: bytes of a blob count only once their sha256 was checked; a blob that stands in several places is needed once; a
+file is whole when its own sha256 was checked too, over what lies on the disk; what was written before a crash can be
+gone on with by whoever remembers which blobs were done.
+
+A file's sha256 is taken in step with its blobs: whoever finishes the next one in line hashes on, while others write.
+"""
+
+import errno
+import hashlib
+import os
+import threading
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hub.domain.digests import read_at
+from hub.domain.errors import DigestMismatch, InvalidModel
+from hub.domain.manifest import File
+
+_AT_ONCE = 4
+
+
+@dataclass(frozen=True, slots=True)
+class _Spot:
+    """A place of a blob: its position in a file."""
+
+    path: Path
+    offset: int
+    owner: "_Whole"
+    index: int
+
+
+@dataclass(slots=True)
+class _Whole:
+    """A file's sha256, as far as its blobs are there without a gap."""
+
+    file: File
+    path: Path
+    hash: "hashlib._Hash" = field(default_factory=hashlib.sha256)
+    there: list[bool] = field(default_factory=list)
+    hashed: int = 0
+    offset: int = 0
+    turn: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def is_one_blob(self) -> bool:
+        return len(self.file.blobs) == 1 and self.file.blobs[0].digest == self.file.digest
+
+    def advance(self) -> None:
+        """Hash what has become hashable, unless somebody is at it, who then sees it too."""
+        while self._is_next_there() and self.turn.acquire(blocking=False):
+            try:
+                with self.path.open("rb", buffering=0) as file:
+                    while self._is_next_there():
+                        self._hash_next(file.fileno())
+            finally:
+                self.turn.release()
+
+    def _is_next_there(self) -> bool:
+        return self.hashed < len(self.there) and self.there[self.hashed]
+
+    def _hash_next(self, handle: int) -> None:
+        blob = self.file.blobs[self.hashed]
+        for chunk in read_at(handle, self.offset, blob.size):
+            self.hash.update(chunk)
+        self.offset += blob.size
+        self.hashed += 1
+
+
+class Assembly:
+    """The files of a version in ``root``, to be filled."""
+
+    def __init__(self, files: Sequence[File], root: Path, done: Collection[str] = ()) -> None:
+        """Create what is not there yet, at its full size.
+
+        Args:
+            files: What is to be put together.
+            root: The directory.
+            done: Digests of blobs that were written and checked here before.
+
+        Raises:
+            InvalidModel: A path is too long for this machine.
+            OSError: The disk is full or cannot be written.
+        """
+        self.root = root
+        self._files = [_Whole(file, root / file.path, there=[False] * len(file.blobs)) for file in files]
+        self._spots: dict[str, list[_Spot]] = {}
+        self._sizes: dict[str, int] = {}
+        for whole in self._files:
+            self._place(whole)
+        try:
+            self._create()
+        except OSError as error:
+            if error.errno != errno.ENAMETOOLONG:
+                raise
+            raise InvalidModel("A file's path is too long for this disk.", remedy="Shorten it.") from error
+        for digest in done:
+            self._note(digest)
+        self._done = set(done) & self._sizes.keys()
+
+    @property
+    def missing(self) -> Mapping[str, int]:
+        """Size by digest of every blob that is not there, in the order of the files."""
+        return {digest: size for digest, size in self._sizes.items() if digest not in self._done}
+
+    def write(self, digest: str, pieces: Iterable[bytes]) -> None:
+        """Put a blob wherever it belongs.
+
+        Args:
+            digest: One of :attr:`missing`.
+            pieces: Its bytes in order.
+
+        Raises:
+            DigestMismatch: They are others than announced; what they overwrote counts as missing.
+            OSError: The disk is full or cannot be written.
+        """
+        first, *others = self._spots[digest]
+        size = self._sizes[digest]
+        hashed = hashlib.sha256()
+        count = 0
+        handle = os.open(first.path, os.O_RDWR)
+        try:
+            for piece in pieces:
+                hashed.update(piece)
+                if count + len(piece) > size:
+                    raise _mismatch(first, digest)
+                _write(handle, piece, first.offset + count)
+                count += len(piece)
+            if count != size or f"sha256:{hashed.hexdigest()}" != digest:
+                raise _mismatch(first, digest)
+            for spot in others:
+                _copy(handle, first.offset, size, spot)
+        finally:
+            os.close(handle)
+        self._note(digest)
+        self._done.add(digest)
+
+    def check(self) -> None:
+        """Check the sha256 of every file.
+
+        Raises:
+            DigestMismatch: A file's blobs do not make up its digest; ``facts["path"]`` is the file.
+            OSError: The disk cannot be read.
+        """
+        for whole in self._files:
+            whole.advance()
+            if not whole.is_one_blob and f"sha256:{whole.hash.hexdigest()}" != whole.file.digest:
+                path = whole.file.path
+                raise DigestMismatch(
+                    f"The blobs of {path} do not make up its digest.", remedy="Push the files again.", path=path
+                )
+
+    def _place(self, whole: _Whole) -> None:
+        offset = 0
+        for index, blob in enumerate(whole.file.blobs):
+            self._spots.setdefault(blob.digest, []).append(_Spot(whole.path, offset, whole, index))
+            self._sizes[blob.digest] = blob.size
+            offset += blob.size
+
+    def _create(self) -> None:
+        for folder in {whole.path.parent for whole in self._files} | {self.root}:
+            folder.mkdir(parents=True, exist_ok=True)
+        for whole in self._files:
+            handle = os.open(whole.path, os.O_RDWR | os.O_CREAT, 0o644)
+            try:
+                os.ftruncate(handle, whole.file.size)
+            finally:
+                os.close(handle)
+
+    def _note(self, digest: str) -> None:
+        for spot in self._spots.get(digest, ()):
+            spot.owner.there[spot.index] = True
+            if not spot.owner.is_one_blob:
+                spot.owner.advance()
+
+
+def fill(assembly: Assembly, open_blob: Callable[[str], Iterator[bytes]]) -> None:
+    """Write every missing blob of an assembly, a few at a time; the first failure stops the others.
+
+    Raises:
+        DigestMismatch: A blob has other bytes than announced.
+    """
+    stop = threading.Event()
+
+    def pieces(digest: str) -> Iterator[bytes]:
+        for piece in open_blob(digest):
+            if stop.is_set():
+                return
+            yield piece
+
+    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="assembly") as pool:
+        futures = [pool.submit(lambda d: assembly.write(d, pieces(d)), digest) for digest in assembly.missing]
+        try:
+            for future in futures:
+                future.result()
+        except BaseException:
+            stop.set()
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def is_whole(files: Sequence[File], root: Path) -> bool:
+    """Whether a directory holds these files with their digests, and no others."""
+    there = {path.relative_to(root).as_posix(): path for path in root.rglob("*") if path.is_file()}
+    if there.keys() != {file.path for file in files}:
+        return False
+    for file in files:
+        with there[file.path].open("rb", buffering=0) as handle:
+            hashed = hashlib.file_digest(handle, "sha256").hexdigest()
+        if f"sha256:{hashed}" != file.digest:
+            return False
+    return True
+
+
+def _mismatch(spot: _Spot, digest: str) -> DigestMismatch:
+    return DigestMismatch(f"Blob {digest} of {spot.owner.file.path} has other bytes than announced.", digest=digest)
+
+
+def _write(handle: int, data: bytes, offset: int) -> None:
+    left = memoryview(data)
+    while left:
+        written = os.pwrite(handle, left, offset)
+        left, offset = left[written:], offset + written
+
+
+def _copy(source: int, offset: int, size: int, spot: _Spot) -> None:
+    handle = os.open(spot.path, os.O_RDWR)
+    try:
+        at = spot.offset
+        for chunk in read_at(source, offset, size):
+            _write(handle, chunk, at)
+            at += len(chunk)
+    finally:
+        os.close(handle)

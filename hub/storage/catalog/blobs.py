@@ -1,0 +1,140 @@
+"""Queries about bytes: which there are, and who needs them.
+
+A blob's row is ``stored`` (whole, verified, in the store), ``condemned`` (nobody needed it when somebody looked),
+``deleting`` (its object is being deleted right now) or ``lost`` (its object is damaged, or was looked for in vain).
+
+Laws: whoever takes a condemned blob saves it; what is being deleted is there for nobody until it is gone.
+On PostgreSQL that holds because taking and claiming write the same row: the second waits for the first, and then finds
+a state that it has no business with.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from hub.domain.errors import NotAvailable
+from hub.domain.names import ModelName
+from hub.storage.catalog.queries import Queries, now
+from hub.storage.catalog.tables import blobs, push_blobs, pushes, version_blobs
+
+STEP = 500
+"""Digests in one statement."""
+
+
+class BlobState(StrEnum):
+    """What is known of a blob."""
+
+    STORED = "stored"
+    CONDEMNED = "condemned"
+    DELETING = "deleting"
+    LOST = "lost"
+
+
+_HERE = (BlobState.STORED.value, BlobState.CONDEMNED.value)
+
+
+@dataclass(frozen=True, slots=True)
+class Announced:
+    """A blob of a push under way: whose push it is, whether that is over, and the blob's size."""
+
+    principal: str
+    is_completed: bool
+    size: int
+
+
+class BlobQueries(Queries):
+    """Which bytes there are, and who needs them."""
+
+    def lease_blobs(self, push_id: UUID, sizes: Mapping[str, int]) -> set[str]:
+        """Keep blobs from being swept for as long as a push is under way, stored already or not.
+
+        Returns:
+            Those that are stored.
+        """
+        rows = [{"push_id": push_id, "digest": digest, "size": size} for digest, size in sizes.items()]
+        for part in _steps(rows):
+            self.connection.execute(self._insert(push_blobs).on_conflict_do_nothing(), part)
+        return self._save(sizes)
+
+    def lease_for_version(self, name: ModelName, number: int, digest: str) -> None:
+        """Keep a blob from being swept that a version is about to have.
+
+        Raises:
+            NotAvailable: It is being deleted at this moment.
+        """
+        self.insert_if_absent(version_blobs, {"model": str(name), "number": number, "digest": digest})
+        self._save([digest])
+        self.require_not_deleting([digest])
+
+    def announced(self, push_id: UUID, digest: str) -> Announced | None:
+        """What a push said of a blob; None where there is no such push, or it announced no such blob."""
+        joined = push_blobs.join(pushes, pushes.c.id == push_blobs.c.push_id)
+        query = select(pushes.c.principal, pushes.c.completed_number, push_blobs.c.size).select_from(joined)
+        row = self.connection.execute(query.where(pushes.c.id == push_id, push_blobs.c.digest == digest)).one_or_none()
+        return Announced(row.principal, row.completed_number is not None, row.size) if row else None
+
+    def stored(self, digests: Iterable[str]) -> dict[str, int | None]:
+        """Size by digest of those that are stored; None where it was never measured."""
+        found: dict[str, int | None] = {}
+        for part in _steps(list(digests)):
+            query = select(blobs.c.digest, blobs.c.size).where(blobs.c.digest.in_(part), blobs.c.state.in_(_HERE))
+            found |= {row.digest: row.size for row in self.connection.execute(query)}
+        return found
+
+    def require_not_deleting(self, digests: Iterable[str]) -> None:
+        """Refuse to go on with bytes that a sweep is about to delete.
+
+        Raises:
+            NotAvailable: Some are.
+        """
+        for part in _steps(list(digests)):
+            deleting = blobs.c.state == BlobState.DELETING.value
+            if self.connection.execute(select(blobs.c.digest).where(blobs.c.digest.in_(part), deleting)).first():
+                raise NotAvailable("Bytes of this push are just being swept away.", remedy="Try again in a moment.")
+
+    def note_stored(self, sizes: Mapping[str, int]) -> None:
+        """Remember that blobs are stored.
+
+        Raises:
+            NotAvailable: One is being deleted at this moment.
+        """
+        at = now()
+        for part in _steps(sorted(sizes)):
+            rows = [{"digest": d, "size": sizes[d], "state": "stored", "referenced_at": at} for d in part]
+            statement = self._insert(blobs)
+            new = {"state": "stored", "size": statement.excluded.size, "referenced_at": at, "condemned_at": None}
+            not_going = blobs.c.state != BlobState.DELETING.value
+            self.connection.execute(
+                statement.on_conflict_do_update(index_elements=["digest"], set_=new, where=not_going), rows
+            )
+        self.require_not_deleting(sizes)
+
+    def note_lost(self, digest: str) -> None:
+        """Remember that a blob's object is not there, or not whole; a push that has it sends it again."""
+        lost = update(blobs).where(blobs.c.digest == digest, blobs.c.state.in_(_HERE))
+        self.connection.execute(lost.values(state=BlobState.LOST.value))
+
+    def _save(self, digests: Iterable[str]) -> set[str]:
+        """Say that blobs are needed now; gives those that are stored."""
+        saved: set[str] = set()
+        for part in _steps(sorted(digests)):
+            # Locked in one order, so that two pushes of the same bytes cannot wait for each other.
+            here = select(blobs.c.digest).where(blobs.c.digest.in_(part), blobs.c.state.in_(_HERE))
+            found = list(self.connection.execute(here.order_by(blobs.c.digest).with_for_update()).scalars())
+            values = {"state": BlobState.STORED.value, "referenced_at": now(), "condemned_at": None}
+            self.connection.execute(update(blobs).where(blobs.c.digest.in_(found)).values(**values))
+            saved |= set(found)
+        return saved
+
+    def _insert(self, table: Any) -> Any:
+        dialect = sqlite if self.connection.dialect.name == "sqlite" else postgresql
+        return dialect.insert(table)
+
+
+def _steps(items: list[Any]) -> Iterator[list[Any]]:
+    yield from (items[at : at + STEP] for at in range(0, len(items), STEP))
