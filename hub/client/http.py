@@ -101,8 +101,8 @@ class Http:
 
         return self._with_retries(send, method in _SAFE_METHODS if is_repeatable is None else is_repeatable)
 
-    def upload(self, place: str, chunks: Iterable[bytes], size: int) -> None:
-        """PUT ``size`` bytes to a path of the hub or a URL of the object store; one attempt.
+    def upload(self, place: str, chunks: Iterable[bytes], size: int, *, is_packed: bool = False) -> None:
+        """PUT ``size`` bytes, gzip's where they are packed, to the hub or the object store; one attempt.
 
         Raises:
             HubUnreachable: No answer from the hub.
@@ -112,6 +112,7 @@ class Http:
         """
         url = self._url(place)
         sent = self._headers(url) | {"Content-Type": "application/octet-stream", "Content-Length": str(size)}
+        sent |= {"Content-Encoding": "gzip"} if is_packed else {}
         self._send("PUT", url, sent, chunks)
 
     @contextmanager

@@ -41,6 +41,15 @@ class Places:
             self._learn(digest)
             return self._known[digest][0]
 
+    def at_hub(self, digest: str) -> str:
+        """Where a blob goes through the hub, whatever the others do.
+
+        Raises:
+            HubError: The hub does not say.
+        """
+        place = self.of(digest)
+        return self._ask([digest], True).items[0].url if "://" in place else place
+
     def forget(self, digest: str) -> None:
         """Ask anew about a blob the next time."""
         with self._turn:

@@ -15,6 +15,7 @@ from typing import TypeVar
 from hub.client.digesting import Source, changed
 from hub.client.http import Http, backoff_s
 from hub.client.pace import Pace
+from hub.client.packing import pack
 from hub.client.places import Places
 from hub.client.progress import Meter
 from hub.domain.digests import READ_BYTES, read_at
@@ -31,7 +32,7 @@ from hub.domain.errors import (
 from hub.storage.assembly import Assembly
 
 ATTEMPTS = 6
-THREADS = 6
+THREADS = 4
 _Item = TypeVar("_Item")
 _WORTH_ANOTHER_TRY = (HubUnreachable, NotAvailable, Overloaded, StoreRefused, StoreUnreachable)
 
@@ -91,10 +92,16 @@ class Transfer:
         in_threads(fetch, assembly.missing.items(), stop)
 
     def _upload(self, digest: str, source: Source, stop: threading.Event) -> None:
+        packed = pack(source)
+
         def send() -> None:
-            counted = self._counted(_read(source), stop)
+            counted = self._counted(iter([packed]) if packed is not None else _read(source), stop)
             try:
-                self.http.upload(self.places.of(digest), counted.pieces(), source.size)
+                if packed is not None:
+                    self.http.upload(self.places.at_hub(digest), counted.pieces(), len(packed), is_packed=True)
+                    self.meter.add(source.size - len(packed))
+                else:
+                    self.http.upload(self.places.of(digest), counted.pieces(), source.size)
             except DigestMismatch as error:
                 raise changed(source.name) from error
             except BaseException:

@@ -24,7 +24,8 @@ The verbs, for those who write faces (all are plain functions for the thread poo
     pushes.upload(principal, push_id, digest, chunks, size) -> None
     validations.wake() -> None                                  .watch() -> never returns              # async
     pulls.manifest(principal, name, number) -> bytes            .golden(principal, name, number) -> bytes
-    pulls.blob_size(principal, name, number, digest) -> int     .blob(digest, start, length) -> Iterator[bytes]
+    pulls.grant(principal, name, number) -> Grant               .granted(…) -> Grant | None, from memory
+    pulls.blob(digest, start, length) -> Iterator[bytes]
     pulls.places(principal, name, number, digests, *, relayed) -> BlobPlaces
     pulls.file(principal, name, number, path) -> File           .file_bytes(File, start, length) -> Iterator[bytes]
     sweeps.run() -> SweepReport                                 .look() -> SweepReport

@@ -1,11 +1,13 @@
 """Pull: hand out a version's manifest and bytes.
 
 Laws: bytes leave only through a version that has them and that the caller may see; a version that is not accepted
-(validating, rejected) gives no bytes.
+(validating, rejected) gives no bytes. Which blobs somebody may have of a version is looked up once for all of them and
+remembered for :data:`GRANT_S`: what is hidden or removed meanwhile can be had for so long by who was pulling it.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from hub.domain.access import Principal, Scope
 from hub.domain.digests import parse_digest
@@ -19,7 +21,30 @@ from hub.storage.blobs import BlobStore
 from hub.storage.blobs.store import URL_LIFE_S
 from hub.storage.catalog import Catalog, Transaction
 
+GRANT_S = 5.0
+_MOST_GRANTS = 64
 _GIVEN_OUT = (State.READY, State.YANKED)
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What somebody may have of a version: the size of every blob by its digest, and until when that holds."""
+
+    reference: str
+    sizes: Mapping[str, int]
+    until: float
+
+    def size(self, digest: str) -> int:
+        """The size of a blob.
+
+        Raises:
+            InvalidName: It is not well-formed.
+            BlobNotFound: The version has no such blob.
+        """
+        size = self.sizes.get(parse_digest(digest))
+        if size is None:
+            raise BlobNotFound(f"{self.reference} has no blob {digest}.")
+        return size
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +54,7 @@ class Pulls:
     catalog: Catalog
     blobs: BlobStore
     is_relayed: bool = False
+    _grants: dict[tuple[str, Scope | None, str, int], "Grant"] = field(default_factory=dict, repr=False)
 
     def manifest(self, principal: Principal, name: str, number: int) -> bytes:
         """The canonical bytes of a version's manifest; their sha256 is the version's digest.
@@ -73,9 +99,9 @@ class Pulls:
             VersionNotReady: It is still validating, or was rejected.
             BlobNotFound: The version has no such blob.
         """
-        with self.catalog.read() as tx:
-            version = self._given_out(tx, principal, name, number)
-            _require_blobs(tx, version, digests)
+        granted = self.grant(principal, name, number)
+        for digest in digests:
+            granted.size(digest)
         direct = None if relayed or self.is_relayed else self.blobs.direct
         if direct is None:
             urls = {digest: paths.version_blob(name, number, digest) for digest in digests}
@@ -83,23 +109,32 @@ class Pulls:
         items = tuple(BlobPlace(digest=digest, url=direct.get_url(digest)) for digest in digests)
         return BlobPlaces(items=items, expires_in_s=URL_LIFE_S)
 
-    def blob_size(self, principal: Principal, name: str, number: int, digest: str) -> int:
-        """Check that the caller may have a blob, and tell its size.
+    def granted(self, principal: Principal, name: str, number: int) -> "Grant | None":
+        """The grant that `grant` would give, where it is remembered."""
+        found = self._grants.get((principal.name, principal.scope, name, number))
+        return found if found is not None and found.until >= time.monotonic() else None
+
+    def grant(self, principal: Principal, name: str, number: int) -> "Grant":
+        """Which blobs the caller may have of a version.
 
         Raises:
             VersionNotFound: No such version that the caller may see.
             VersionNotReady: It is still validating, or was rejected.
-            BlobNotFound: The version has no such blob.
         """
-        parse_digest(digest)
+        known = self.granted(principal, name, number)
+        if known is not None:
+            return known
         with self.catalog.read() as tx:
             version = self._given_out(tx, principal, name, number)
-            _require_blobs(tx, version, [digest])
-            size = tx.stored([digest]).get(digest)
-        return size if size is not None else self.blobs.size(digest)
+            sizes = tx.blobs_of_version(ModelName.parse(name), number)
+        grant = Grant(version.reference, sizes, time.monotonic() + GRANT_S)
+        while len(self._grants) >= _MOST_GRANTS:
+            self._grants.pop(next(iter(self._grants)), None)
+        self._grants[principal.name, principal.scope, name, number] = grant
+        return grant
 
     def blob(self, digest: str, start: int, length: int | None) -> Iterator[bytes]:
-        """The bytes of a blob that :meth:`blob_size` allowed, in pieces of at most 1 MiB."""
+        """The bytes of a blob that a grant has, in pieces of at most 1 MiB."""
         return self.blobs.open(digest, start, length)
 
     def file(self, principal: Principal, name: str, number: int, path: str) -> File:
@@ -138,10 +173,3 @@ class Pulls:
                 remedy=f"See its report with `hub show {version.reference}`.",
             )
         return version
-
-
-def _require_blobs(tx: Transaction, version: Version, digests: Sequence[str]) -> None:
-    here = tx.blobs_of_version(ModelName.parse(version.model), version.number, digests)
-    absent = next((digest for digest in digests if digest not in here), None)
-    if absent is not None:
-        raise BlobNotFound(f"{version.reference} has no blob {absent}.")

@@ -117,7 +117,9 @@ class Pushes:
         items = tuple(BlobPlace(digest=key, url=direct.put_url(push_id, key, size)) for key, size in sizes.items())
         return BlobPlaces(items=items, expires_in_s=URL_LIFE_S)
 
-    def upload(self, principal: Principal, push_id: UUID, digest: str, chunks: Iterable[bytes], size: int) -> None:
+    def upload(
+        self, principal: Principal, push_id: UUID, digest: str, chunks: Iterable[bytes], size: int | None
+    ) -> None:
         """Take the bytes of one blob; taking them again changes nothing.
 
         Args:
@@ -125,7 +127,7 @@ class Pushes:
             push_id: The push.
             digest: One that the push announced.
             chunks: The bytes.
-            size: How many there will be, as the transport says.
+            size: How many there will be, as the transport says; None where it does not.
 
         Raises:
             PushNotFound: No such push of the caller.
@@ -138,11 +140,11 @@ class Pushes:
         with self.catalog.read() as tx:
             announced = _announced(tx, principal, push_id, digest)
             tx.require_not_deleting([digest])
-        if size != announced:
+        if size not in (None, announced):
             raise InvalidRequest(
                 f"Blob {digest} was announced with {announced} bytes, {size} are coming.", announced=announced, got=size
             )
-        self.blobs.put(digest, chunks, size)
+        self.blobs.put(digest, chunks, announced)
 
     def complete(self, principal: Principal, push_id: UUID) -> Version:
         """Publish the version; completing again answers with the same one.

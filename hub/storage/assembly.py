@@ -19,8 +19,10 @@ from pathlib import Path
 from hub.domain.digests import read_at
 from hub.domain.errors import DigestMismatch, InvalidModel
 from hub.domain.manifest import File
+from hub.storage.disk import begin_sync
 
 _AT_ONCE = 4
+_WORTH_BEGINNING = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +133,8 @@ class Assembly:
                 count += len(piece)
             if count != size or f"sha256:{hashed.hexdigest()}" != digest:
                 raise _mismatch(first, digest)
+            if size >= _WORTH_BEGINNING:
+                begin_sync(handle, first.offset, size)
             for spot in others:
                 _copy(handle, first.offset, size, spot)
         finally:

@@ -75,6 +75,8 @@ async def caller(house: House, request: Request) -> Principal:
     authorization = request.headers.get("authorization")
     if not authorization:
         return house.access.authenticate(None)
+    if house.access.remembers(authorization):
+        return house.access.authenticate(authorization)
     return await asyncio.to_thread(house.access.authenticate, authorization)
 
 

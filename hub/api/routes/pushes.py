@@ -9,6 +9,7 @@ from anyio import CapacityLimiter, from_thread, to_thread
 from fastapi import APIRouter, Request, Response
 
 from hub.api.deps import Asking, HouseDep, IdempotencyKey
+from hub.api.unpacking import unpacked
 from hub.domain.digests import READ_BYTES
 from hub.domain.errors import InvalidRequest
 from hub.domain.versions import Version
@@ -41,16 +42,17 @@ def places(house: HouseDep, asking: Asking, push_id: UUID, body: AskPlaces) -> B
 
 @router.put(f"{PUSH}/blobs/{{digest}}", status_code=204)
 async def upload(house: HouseDep, asking: Asking, push_id: UUID, digest: str, request: Request) -> Response:
-    """Send the bytes of one missing blob as the body, with ``Content-Length``."""
-    size = _content_length(request)
+    """Send the bytes of one missing blob as the body, with ``Content-Length``; ``Content-Encoding: gzip`` is taken."""
+    length = _content_length(request)
+    is_packed = _is_packed(request)
     body = request.stream()
     await to_thread.run_sync(
         house.pushes.upload,
         asking,
         push_id,
         digest,
-        _pieces(body),
-        size,
+        unpacked(_pieces(body)) if is_packed else _pieces(body),
+        None if is_packed else length,
         limiter=_limiter(request, "uploads", UPLOADS_AT_ONCE),
     )
     async for _ in body:  # of bytes that are stored already: who sends must be let finish, or sees a broken connection
@@ -88,6 +90,13 @@ def _content_length(request: Request) -> int:
     if not text.isdecimal():
         raise InvalidRequest("A blob is sent with its Content-Length.", remedy="Send the bytes unchunked.")
     return int(text)
+
+
+def _is_packed(request: Request) -> bool:
+    encoding = request.headers.get("content-encoding", "identity").lower()
+    if encoding not in ("identity", "gzip"):
+        raise InvalidRequest(f"Content-Encoding {encoding[:40]!r} is not taken here.", remedy="Send gzip, or none.")
+    return encoding == "gzip"
 
 
 def _limiter(request: Request, work: str, at_once: int) -> CapacityLimiter:

@@ -47,7 +47,7 @@ class DirectStore(Protocol):
 
         Raises:
             BlobNotFound: Nothing arrived under that digest.
-            DigestMismatch: The bytes have another digest or size; they stay where they are.
+            DigestMismatch: The bytes have another digest or size; they are deleted, so that they can be sent again.
         """
         ...
 

@@ -1,14 +1,12 @@
 """Queries about lineage, in both directions, and about which bytes belong to whom."""
 
-from collections.abc import Sequence
-
 from sqlalchemy import select, tuple_
 
 from hub.domain.lineage import Edge, EdgeKind
 from hub.domain.names import ModelName
 from hub.domain.versions import Version
 from hub.storage.catalog.lookup import VersionLookup
-from hub.storage.catalog.tables import edges, version_blobs, versions
+from hub.storage.catalog.tables import blobs, edges, version_blobs, versions
 
 
 class LineageQueries(VersionLookup):
@@ -46,8 +44,12 @@ class LineageQueries(VersionLookup):
         )
         return self._find(tuple_(versions.c.model, versions.c.number).in_(hanging))
 
-    def blobs_of_version(self, name: ModelName, number: int, digests: Sequence[str]) -> set[str]:
-        """Which of some blobs a version has, as a file's part, its manifest or its golden samples."""
+    def blobs_of_version(self, name: ModelName, number: int) -> dict[str, int]:
+        """Size by digest of every blob a version has: its files' parts, its manifest and its golden samples.
+
+        Those that are lost, or whose size was never measured, are left out.
+        """
+        joined = version_blobs.join(blobs, blobs.c.digest == version_blobs.c.digest)
+        query = select(blobs.c.digest, blobs.c.size).select_from(joined)
         mine = (version_blobs.c.model == str(name)) & (version_blobs.c.number == number)
-        query = select(version_blobs.c.digest).where(mine, version_blobs.c.digest.in_(digests))
-        return set(self.connection.execute(query).scalars())
+        return {row.digest: row.size for row in self.connection.execute(query.where(mine, blobs.c.size.is_not(None)))}

@@ -3,12 +3,14 @@
 import sqlite3
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import create_engine, inspect
+from sqlalchemy import create_engine, inspect, text
 
 from hub.domain.errors import NotAvailable
 from hub.domain.manifest import Kind
@@ -58,6 +60,100 @@ def test_migrating_again_keeps_what_is_there(database_url: str) -> None:
     assert catalog.migrate() == newest_revision()
     with catalog.read() as tx:
         assert tx.model(NAME).kind is Kind.TRUNK
+    catalog.close()
+
+
+@pytest.fixture
+def populated(database_url: str, make: Any) -> str:
+    """A database of the first schema with a model, two versions that share a blob, and a push under way."""
+    migrate(parse_url(database_url), "0001")
+    manifests = [make.manifest(word) for word in ("one", "two")]
+    at = datetime.now(UTC)
+    engine = create_engine(parse_url(database_url))
+    with engine.begin() as connection:
+
+        def insert(table: str, **row: object) -> None:
+            columns = {name: f":{name}" for name in row}
+            statement = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join(columns.values())})"
+            connection.execute(text(statement), row)
+
+        insert("numbers", model="acme/trunk", last=2)
+        insert(
+            "models",
+            name="acme/trunk",
+            owner="acme",
+            kind="trunk",
+            is_private=False,
+            card="",
+            created_at=at,
+            created_by="ada",
+            updated_at=at,
+        )
+        for number, manifest in enumerate(manifests, 1):
+            insert(
+                "versions",
+                model="acme/trunk",
+                number=number,
+                digest=manifest.digest(),
+                kind="trunk",
+                content_digest=manifest.digest(),
+                state="ready",
+                interface=1,
+                size=manifest.size,
+                created_at=at,
+                created_by="ada",
+                message="",
+                yanked_reason="",
+                golden_digest=make.GOLDEN,
+                manifest=manifest.canonical(),
+                report=make.REPORT.model_dump_json(),
+            )
+            for digest in (manifest.digest(), make.GOLDEN, *manifest.blobs()):
+                insert("version_blobs", model="acme/trunk", number=number, digest=digest)
+        push = make.push()
+        insert(
+            "pushes",
+            id=push.id.hex if engine.dialect.name == "sqlite" else push.id,
+            model="acme/trunk",
+            draft=push.draft.model_dump_json(),
+            message="",
+            principal="ada",
+            created_at=at,
+        )
+    engine.dispose()
+    return database_url
+
+
+def test_a_populated_database_learns_which_bytes_there_are(populated: str, make: Any) -> None:
+    url = parse_url(populated)
+    migrate(url)
+    catalog = Catalog(populated)
+    manifests = [make.manifest(word) for word in ("one", "two")]
+    sizes = {digest: size for manifest in manifests for digest, size in manifest.blobs().items()}
+    sizes |= {manifest.digest(): len(manifest.canonical()) for manifest in manifests}
+    with catalog.begin() as tx:
+        assert tx.stored([*sizes, make.GOLDEN]) == sizes | {make.GOLDEN: None}
+        assert tx.condemn([*sizes, make.GOLDEN]) == 0
+        assert tx.version(NAME, 2).digest == manifests[1].digest()
+        tx.add_push(make.push())
+    catalog.close()
+
+
+def test_a_populated_database_goes_back_and_forth(populated: str, make: Any) -> None:
+    url = parse_url(populated)
+    migrate(url)
+    catalog = Catalog(populated)
+    with catalog.begin() as tx:
+        push = make.push()
+        tx.add_push(push)
+        tx.lease_blobs(push.id, push.draft.blobs())
+    catalog.close()
+    assert downgrade(url, "0001") == "0001"
+    assert migrate(url) == newest_revision()
+    catalog = Catalog(populated)
+    with catalog.read() as tx:
+        assert [version.number for version in tx.versions(NAME, limit=5)] == [2, 1]
+        assert len(tx.stored(make.manifest("one").blobs())) == 1
     catalog.close()
 
 

@@ -8,6 +8,7 @@ TensorFlow; the engine answers with its input.
 import shutil
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,11 +21,11 @@ from hub.client.client import Client
 from hub.domain.reports import ProbeResult, SignatureProbe
 from hub.engine.engine import EngineStatus, Target, WorkerStatus
 from hub.protocol.frames import Tensor
-from hub.server import furnish
+from hub.server import furnish, open_snapshots
+from hub.services.house import House
 from hub.settings import Settings
 from hub.storage.blobs import open_store
 from hub.storage.catalog import Catalog
-from hub.storage.snapshots import Snapshots
 
 ANSWERED = ProbeResult(
     loader="session",
@@ -141,6 +142,7 @@ class RunningHub:
     token: str
     wire: Wire
     engine: EchoEngine
+    house: House
     stop: Callable[[], None]
 
 
@@ -155,15 +157,35 @@ def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, empty_database: Path) -> Iterator[RunningHub]:
-    """A running hub; the environment names it, and gives the client folders of its own."""
-    settings = Settings(data_dir=tmp_path / "data")
-    (tmp_path / "data").mkdir()
-    shutil.copy(empty_database, tmp_path / "data" / "hub.db")
+def run_hub(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, empty_database: Path
+) -> Iterator[Callable[..., RunningHub]]:
+    """Starts a hub with some settings; the environment names it, and gives the client folders of its own."""
+    with ExitStack() as started:
+
+        def run(**settings: object) -> RunningHub:
+            hub = started.enter_context(_running(tmp_path, empty_database, settings))
+            for name, value in {
+                "HUB_URL": hub.url,
+                "HUB_TOKEN": hub.token,
+                "HUB_CACHE": str(tmp_path / "cache"),
+                "HUB_CONFIG_DIR": str(tmp_path / "config"),
+            }.items():
+                monkeypatch.setenv(name, value)
+            return hub
+
+        yield run
+
+
+@contextmanager
+def _running(folder: Path, empty_database: Path, chosen: dict[str, Any]) -> Iterator[RunningHub]:
+    settings = Settings(data_dir=folder / "data", **chosen)
+    (folder / "data").mkdir()
+    shutil.copy(empty_database, folder / "data" / "hub.db")
     catalog = Catalog(settings.database)
     blobs = open_store(settings.storage)
     engine = EchoEngine()
-    house = furnish(settings, catalog, blobs, Snapshots(blobs, settings.data_path / "snapshots"), engine)
+    house = furnish(settings, catalog, blobs, open_snapshots(settings, blobs), engine)
     wire = Wire(create_app(house))
     server = uvicorn.Server(uvicorn.Config(wire, port=0, log_config=None, access_log=False, ws="none", lifespan="on"))
     thread = threading.Thread(target=server.run)
@@ -178,16 +200,15 @@ def running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, empty_database: Pat
         server.should_exit = True
         thread.join()
 
-    for name, value in {
-        "HUB_URL": url,
-        "HUB_TOKEN": created.secret,
-        "HUB_CACHE": str(tmp_path / "cache"),
-        "HUB_CONFIG_DIR": str(tmp_path / "config"),
-    }.items():
-        monkeypatch.setenv(name, value)
-    yield RunningHub(url, created.secret, wire, engine, stop)
+    yield RunningHub(url, created.secret, wire, engine, house, stop)
     stop()
     catalog.close()
+
+
+@pytest.fixture
+def running(run_hub: Callable[..., RunningHub]) -> RunningHub:
+    """A running hub on its defaults."""
+    return run_hub()
 
 
 @pytest.fixture
