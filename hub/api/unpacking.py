@@ -3,7 +3,7 @@
 Laws: never more than a mebibyte is unpacked ahead of who reads it, so whoever counts what comes can stop in time; a
 body that is cut off, damaged or has something behind its end is refused.
 
-Source: RFC 9110 §8.4.1.3 (gzip), RFC 1952.
+Source: RFC 9110 §8.4.1 (gzip, deflate).
 """
 
 import zlib
@@ -12,14 +12,28 @@ from collections.abc import Iterable, Iterator
 from hub.domain.digests import READ_BYTES
 from hub.domain.errors import InvalidRequest
 
+_GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS
+
+
+def is_packed(encoding: str) -> bool:
+    """Whether a ``Content-Encoding`` says that the body is packed.
+
+    Raises:
+        InvalidRequest: It is one that the hub does not read.
+    """
+    plain = encoding.strip().lower()
+    if plain not in ("", "identity", "gzip", "deflate"):
+        raise InvalidRequest(f"The hub does not read content encoding {plain[:40]!r}.", remedy="Send gzip, or plain.")
+    return plain in ("gzip", "deflate")
+
 
 def unpacked(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """The bytes behind a gzip body.
+    """The bytes behind a packed body.
 
     Raises:
         InvalidRequest: It is not one, whole.
     """
-    unpacker = zlib.decompressobj(16 + zlib.MAX_WBITS)
+    unpacker = zlib.decompressobj(_GZIP_OR_ZLIB)
     try:
         for piece in pieces:
             if unpacker.eof:

@@ -14,7 +14,7 @@ from math import prod
 from pathlib import Path
 from typing import NamedTuple
 
-from hub.domain.digests import READ_BYTES
+from hub.domain.digests import read_at
 from hub.domain.manifest import TensorEntry
 from hub.domain.tensors import BY_NAME
 from hub.savedmodel import wire
@@ -24,6 +24,8 @@ from hub.savedmodel.tensor_proto import dtype_name, read_shape
 from hub.savedmodel.wire import Malformed, read_varint
 
 INDEX = "variables/variables.index"
+Span = tuple[str, int, int]
+"""A file's relative path, an offset in it, and a size."""
 OBJECT_GRAPH_KEY = "_CHECKPOINTABLE_OBJECT_GRAPH"
 
 
@@ -176,8 +178,12 @@ def _overlaps(whole: list[Stored]) -> Iterator[tuple[str, str]]:
             yield after.name, f"overlaps {before.name[:80]!r}"
 
 
-def tensor_entries(bundle: Bundle) -> tuple[TensorEntry, ...]:
-    """Every stored tensor with the digest of its bytes; shards are read once, front to back.
+def tensor_entries(bundle: Bundle, known: Mapping[Span, str]) -> tuple[TensorEntry, ...]:
+    """Every stored tensor with the digest of its bytes; shards are read front to back.
+
+    Args:
+        bundle: The index.
+        known: Digests of spans that somebody has hashed already; they are not read again.
 
     Raises:
         OSError: A shard cannot be read.
@@ -185,16 +191,19 @@ def tensor_entries(bundle: Bundle) -> tuple[TensorEntry, ...]:
     placed = sorted((found for found in bundle.tensors.values() if not found.slices), key=lambda f: (f.shard, f.offset))
     entries = []
     for shard in sorted({found.shard for found in placed}):
-        with (bundle.root / bundle.shard_path(shard)).open("rb") as file:
+        path = bundle.shard_path(shard)
+        with (bundle.root / path).open("rb", buffering=0) as file:
             for stored in (found for found in placed if found.shard == shard):
-                file.seek(stored.offset)
-                hashed = hashlib.sha256()
-                left = stored.size
-                while left > 0 and (chunk := file.read(min(READ_BYTES, left))):
-                    hashed.update(chunk)
-                    left -= len(chunk)
-                entries.append(_tensor_entry(stored, "sha256:" + hashed.hexdigest()))
+                digest = known.get((path, stored.offset, stored.size)) or _digest_at(file.fileno(), stored)
+                entries.append(_tensor_entry(stored, digest))
     return tuple(sorted(entries, key=lambda found: found.name))
+
+
+def _digest_at(handle: int, stored: Stored) -> str:
+    hashed = hashlib.sha256()
+    for chunk in read_at(handle, stored.offset, stored.size):
+        hashed.update(chunk)
+    return f"sha256:{hashed.hexdigest()}"
 
 
 def _tensor_entry(stored: Stored, digest: str) -> TensorEntry:

@@ -6,7 +6,7 @@ see what there is.
 """
 
 import mmap
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -16,7 +16,7 @@ from hub.domain.manifest import TensorEntry
 from hub.domain.reports import Facts, Finding, Report, Severity
 from hub.domain.signatures import Signature, TuningFace
 from hub.savedmodel.asset_paths import check_table_files
-from hub.savedmodel.bundle import INDEX, Bundle, read_bundle, tensor_entries
+from hub.savedmodel.bundle import INDEX, Bundle, Span, read_bundle, tensor_entries
 from hub.savedmodel.examples import FeatureSpec, example_features
 from hub.savedmodel.facts import facts_of
 from hub.savedmodel.graph_rules import check_assets, check_graph, check_meta_graphs, check_objects, reaches_of
@@ -87,12 +87,13 @@ class _Scan:
             self.findings.append(finding("layout.unreadable", f"{place} cannot be read: {error.strerror}.", place))
 
 
-def inspect(root: Path, *, with_tensors: bool = False) -> Inspection:
+def inspect(root: Path, *, with_tensors: bool = False, known_digests: Mapping[Span, str] | None = None) -> Inspection:
     """Read the SavedModel in ``root`` without TensorFlow.
 
     Args:
         root: Its folder.
         with_tensors: Also hash every stored tensor.
+        known_digests: Digests of spans of the files that are known to be right; they are not hashed again.
 
     Raises:
         InvalidModel: There is nothing at ``root``, or it may not be read.
@@ -104,7 +105,7 @@ def inspect(root: Path, *, with_tensors: bool = False) -> Inspection:
         scan.attempt("layout.unreadable", str(root.name), lambda: check_pointers(layout))
         if not any(found.rule == "layout.lfs-pointer" for found in scan.findings):
             _scan_content(scan)
-    tensors = _tensors(scan) if with_tensors else ()
+    tensors = _tensors(scan, known_digests or {}) if with_tensors else ()
     meta = scan.meta
     return Inspection(
         report=static_report(scan.findings, _facts(scan), is_read=meta is not None),
@@ -242,7 +243,7 @@ def _example_features(scan: _Scan) -> dict[str, dict[str, FeatureSpec]]:
     return found
 
 
-def _tensors(scan: _Scan) -> tuple[TensorEntry, ...]:
+def _tensors(scan: _Scan, known: Mapping[Span, str]) -> tuple[TensorEntry, ...]:
     if scan.bundle is None or any(found.severity is Severity.ERROR for found in scan.findings):
         return ()
-    return tensor_entries(scan.bundle)
+    return tensor_entries(scan.bundle, known)

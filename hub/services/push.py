@@ -39,6 +39,7 @@ from hub.domain.signatures import Signature, compose
 from hub.domain.versions import State, Version
 from hub.protocol import paths
 from hub.protocol.schemas import BeginPush, BlobPlace, BlobPlaces, PushTicket
+from hub.savedmodel.bundle import Span
 from hub.savedmodel.inspect import inspect
 from hub.storage.blobs import BlobStore
 from hub.storage.blobs.store import URL_LIFE_S
@@ -265,7 +266,7 @@ def _announced(tx: Transaction, principal: Principal, push_id: UUID, digest: str
 
 
 def _inspected(draft: Draft, made: NewSnapshot, trunk: Signature | None) -> tuple[Manifest, Report]:
-    seen = inspect(made.folder, with_tensors=True)
+    seen = inspect(made.folder, with_tensors=True, known_digests=_known_digests(draft))
     manifest = Manifest(
         kind=draft.kind,
         files=tuple(sorted(draft.files, key=lambda file: file.path)),
@@ -277,6 +278,17 @@ def _inspected(draft: Draft, made: NewSnapshot, trunk: Signature | None) -> tupl
         loader=seen.loader,
     )
     return manifest, _with_fit(seen.report, trunk, seen.signatures)
+
+
+def _known_digests(draft: Draft) -> dict[Span, str]:
+    """What was hashed while the files were put together: a tensor that is a blob of its own has the blob's digest."""
+    known: dict[Span, str] = {}
+    for file in draft.files:
+        offset = 0
+        for blob in file.blobs:
+            known[file.path, offset, blob.size] = blob.digest
+            offset += blob.size
+    return known
 
 
 def _check_model(tx: Transaction, name: ModelName, kind: Kind) -> None:

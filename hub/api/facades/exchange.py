@@ -10,7 +10,6 @@ Protocol's clients read.
 import asyncio
 import math
 import time
-import zlib
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol, TypeVar
 
@@ -19,6 +18,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from hub.api.problems import problem_response
+from hub.api.unpacking import is_packed, unpacked
 from hub.domain.access import Principal
 from hub.domain.errors import HubError, InvalidRequest, TooLarge
 from hub.domain.signatures import Signature
@@ -31,7 +31,6 @@ from hub.telemetry import metrics
 DEADLINE_HEADER = "Hub-Deadline-Ms"
 JSON = "application/json"
 LARGE_BYTES = 64 << 10
-_GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS
 Handler = Callable[[House, Request], Awaitable[Response]]
 _Result = TypeVar("_Result")
 
@@ -90,13 +89,8 @@ async def read_body(house: House, request: Request) -> bytes:
         InvalidRequest: It is compressed in another way, or broken.
     """
     body = await request.body()
-    encoding = request.headers.get("content-encoding", "identity").strip().lower()
-    if encoding in ("identity", ""):
+    if not is_packed(request.headers.get("content-encoding", "")):
         return body
-    if encoding not in ("gzip", "deflate"):
-        raise InvalidRequest(
-            f"The hub does not read content encoding {encoding[:40]!r}.", remedy="Send gzip, or plain."
-        )
     return await off_loop(len(body), decompress, body, house.settings.request_max_bytes)
 
 
@@ -107,16 +101,13 @@ def decompress(body: bytes, limit: int) -> bytes:
         TooLarge: It would become more than ``limit`` bytes.
         InvalidRequest: It is not whole gzip or deflate.
     """
-    inflater = zlib.decompressobj(_GZIP_OR_ZLIB)
-    try:
-        plain = inflater.decompress(body, limit + 1)
-    except zlib.error as error:
-        raise InvalidRequest(f"The body is not the compressed data it says it is: {error}.") from error
-    if len(plain) > limit:
-        raise _too_large(limit)
-    if not inflater.eof or inflater.unused_data:
-        raise InvalidRequest("The body is not exactly one whole piece of compressed data.")
-    return plain
+    pieces, size = [], 0
+    for piece in unpacked([body]):
+        size += len(piece)
+        if size > limit:
+            raise _too_large(limit)
+        pieces.append(piece)
+    return b"".join(pieces)
 
 
 def _too_large(limit: int) -> TooLarge:

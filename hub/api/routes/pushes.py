@@ -9,7 +9,7 @@ from anyio import CapacityLimiter, from_thread, to_thread
 from fastapi import APIRouter, Request, Response
 
 from hub.api.deps import Asking, HouseDep, IdempotencyKey
-from hub.api.unpacking import unpacked
+from hub.api.unpacking import is_packed, unpacked
 from hub.domain.digests import READ_BYTES
 from hub.domain.errors import InvalidRequest
 from hub.domain.versions import Version
@@ -44,15 +44,15 @@ def places(house: HouseDep, asking: Asking, push_id: UUID, body: AskPlaces) -> B
 async def upload(house: HouseDep, asking: Asking, push_id: UUID, digest: str, request: Request) -> Response:
     """Send the bytes of one missing blob as the body, with ``Content-Length``; ``Content-Encoding: gzip`` is taken."""
     length = _content_length(request)
-    is_packed = _is_packed(request)
+    packed = is_packed(request.headers.get("content-encoding", ""))
     body = request.stream()
     await to_thread.run_sync(
         house.pushes.upload,
         asking,
         push_id,
         digest,
-        unpacked(_pieces(body)) if is_packed else _pieces(body),
-        None if is_packed else length,
+        unpacked(_pieces(body)) if packed else _pieces(body),
+        None if packed else length,
         limiter=_limiter(request, "uploads", UPLOADS_AT_ONCE),
     )
     async for _ in body:  # of bytes that are stored already: who sends must be let finish, or sees a broken connection
@@ -90,13 +90,6 @@ def _content_length(request: Request) -> int:
     if not text.isdecimal():
         raise InvalidRequest("A blob is sent with its Content-Length.", remedy="Send the bytes unchunked.")
     return int(text)
-
-
-def _is_packed(request: Request) -> bool:
-    encoding = request.headers.get("content-encoding", "identity").lower()
-    if encoding not in ("identity", "gzip"):
-        raise InvalidRequest(f"Content-Encoding {encoding[:40]!r} is not taken here.", remedy="Send gzip, or none.")
-    return encoding == "gzip"
 
 
 def _limiter(request: Request, work: str, at_once: int) -> CapacityLimiter:

@@ -14,7 +14,7 @@ def test_names_types_shapes_and_bytes_are_those_tensorflow_reads(fixtures):
     root = fixtures / "trunk"
     reader = tf.train.load_checkpoint(str(root / "variables/variables"))
     dtypes, shapes = reader.get_variable_to_dtype_map(), reader.get_variable_to_shape_map()
-    entries = {found.name: found for found in tensor_entries(read_bundle(root))}
+    entries = {found.name: found for found in tensor_entries(read_bundle(root), {})}
     assert entries.keys() == shapes.keys()
     for name, found in entries.items():
         assert (found.dtype, list(found.shape)) == (dtypes[name].name, shapes[name])
@@ -85,3 +85,14 @@ def test_a_shard_of_another_model_is_blamed_not_the_index(copy_of):
     path.write_bytes(b"\0" * path.stat().st_size)
     reasons = inspect(root).report.servable.reasons
     assert any("variables.data-00000-of-00001 does not hold" in reason for reason in reasons)
+
+
+def test_a_digest_that_is_known_is_taken_and_the_others_are_hashed(fixtures):
+    bundle = read_bundle(fixtures / "trunk")
+    plain = tensor_entries(bundle, {})
+    some = next(stored for stored in bundle.tensors.values() if stored.size > 0)
+    known = {(bundle.shard_path(some.shard), some.offset, some.size): "sha256:" + "0" * 64}
+    changed = [
+        (new.name, new.digest) for old, new in zip(plain, tensor_entries(bundle, known), strict=True) if old != new
+    ]
+    assert changed == [(some.name, "sha256:" + "0" * 64)]
