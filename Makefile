@@ -4,8 +4,9 @@ UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
 RUN := $(UV) run --all-extras --quiet
 DEMO_ARGS ?=
 PYTEST_ARGS ?=
+BENCH_ARGS ?=
 
-.PHONY: help demo test check fmt clean
+.PHONY: help demo test check fmt bench clean
 
 help:  ## what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -35,6 +36,10 @@ check: $(filter .tools/%,$(UV))  ## format, lint, types, import contracts, fast 
 fmt: $(filter .tools/%,$(UV))  ## format and fix what can be fixed
 	$(RUN) ruff check --fix .
 	$(RUN) ruff format .
+
+bench: $(filter .tools/%,$(UV))  ## the hot paths next to other programs, into build/bench; BENCH_ARGS=--quick for a first look
+	$(RUN) --group bench python -m bench.transfer $(BENCH_ARGS)
+	$(RUN) --group bench python -m bench.catalog $(BENCH_ARGS)
 
 clean:  ## removes what was built
 	rm -rf .venv .tools dist .pytest_cache .ruff_cache .hypothesis

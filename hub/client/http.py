@@ -6,6 +6,7 @@ it; the token is sent to the hub's own address and to nowhere else; URLs of the 
 long as they live, appear in no message.
 """
 
+import functools
 import os
 import random
 import ssl
@@ -195,7 +196,7 @@ class Http:
         return url.startswith(self.connection.url + "/")
 
     def _headers(self, url: str) -> dict[str, str]:
-        agent = {"User-Agent": f"trunkhub/{version('trunkhub')}"}
+        agent = {"User-Agent": _agent()}
         if self.connection.token and self._is_own(url):
             return agent | {"Authorization": f"Bearer {self.connection.token}"}
         return agent
@@ -244,6 +245,11 @@ def _tls() -> ssl.SSLContext:
     if os.environ.get("SSL_CERT_FILE") or os.environ.get("SSL_CERT_DIR"):
         return ssl.create_default_context()
     return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+@functools.cache
+def _agent() -> str:
+    return f"trunkhub/{version('trunkhub')}"
 
 
 def _as_text(value: str | int | bool) -> str:

@@ -12,7 +12,7 @@ from hub.domain.digests import read_at
 
 LEAST_BYTES = 4 << 10
 MOST_BYTES = 16 << 20
-_SAMPLE_BYTES = 32 << 10
+_SAMPLE_BYTES = 4 << 10
 _WORTH = 0.6  # of its size
 _LEVEL = 6
 

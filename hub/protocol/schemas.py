@@ -69,7 +69,7 @@ class BlobPlace(_Answer):
 
 
 class BlobPlaces(_Answer):
-    """Answer to :class:`AskPlaces`; ``expires_in_s`` None where the places stay."""
+    """Answer to :class:`AskPlaces`, in the order asked; ``expires_in_s`` None where the places stay."""
 
     items: tuple[BlobPlace, ...]
     expires_in_s: int | None = None

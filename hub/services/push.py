@@ -111,7 +111,7 @@ class Pushes:
         """
         principal.require(Scope.WRITE)
         with self.catalog.read() as tx:
-            sizes = {digest: _announced(tx, principal, push_id, digest) for digest in digests}
+            sizes = _announced(tx, principal, push_id, digests)
         direct = None if relayed or self.is_relayed else self.blobs.direct
         if direct is None:
             return BlobPlaces(items=tuple(BlobPlace(digest=key, url=paths.push_blob(push_id, key)) for key in sizes))
@@ -139,7 +139,7 @@ class Pushes:
         """
         principal.require(Scope.WRITE)
         with self.catalog.read() as tx:
-            announced = _announced(tx, principal, push_id, digest)
+            announced = _announced(tx, principal, push_id, [digest])[digest]
             tx.require_not_deleting([digest])
         if size not in (None, announced):
             raise InvalidRequest(
@@ -252,17 +252,18 @@ class Pushes:
             return version
 
 
-def _announced(tx: Transaction, principal: Principal, push_id: UUID, digest: str) -> int:
-    """The size that a push of the principal announced for a blob."""
-    announced = tx.announced(push_id, digest)
-    if announced is None or announced.principal != principal.name:
-        tx.push(push_id)
-        if announced is not None:
-            raise PushNotFound(f"There is no push {push_id}.")
-        raise BlobNotFound(f"The push {push_id} announced no blob {digest[:80]}.")
-    if announced.is_completed:
+def _announced(tx: Transaction, principal: Principal, push_id: UUID, digests: Sequence[str]) -> dict[str, int]:
+    """The sizes that a push of the principal announced for blobs."""
+    found = tx.announced(push_id, digests)
+    one = next(iter(found.values()), None)
+    if (one.principal if one else tx.push(push_id).principal) != principal.name:
+        raise PushNotFound(f"There is no push {push_id}.")
+    absent = next((digest for digest in digests if digest not in found), None)
+    if absent is not None:
+        raise BlobNotFound(f"The push {push_id} announced no blob {absent[:80]}.")
+    if one is not None and one.is_completed:
         raise Conflict(f"The push {push_id} is complete; it takes no more bytes.")
-    return announced.size
+    return {digest: found[digest].size for digest in digests}
 
 
 def _inspected(draft: Draft, made: NewSnapshot, trunk: Signature | None) -> tuple[Manifest, Report]:

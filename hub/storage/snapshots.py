@@ -156,26 +156,33 @@ class Snapshots:
         return stamp is not None and target.is_dir() and stamp == _stamp(target)
 
     def _remove(self, digest: str, target: Path) -> None:
+        shutil.rmtree(self._take_away(digest, target), ignore_errors=True)
+
+    def _take_away(self, digest: str, target: Path) -> Path:
         self._verified.pop(digest, None)
         aside = self.root / ".work" / f"old-{uuid4().hex}"
         if target.is_dir():
             target.rename(aside)
-        shutil.rmtree(aside, ignore_errors=True)
+        return aside
 
     def _evict(self, besides: str) -> None:
         if self.budget_bytes is None:
             return
         with self._holding:
-            kept = {hex_of(digest) for digest in (*self._held, besides)}
-            there = sorted(self._measured(), key=lambda found: found[0])
-            taken = sum(size for _, size, _ in there)
-            for _, size, target in there:
-                if taken <= self.budget_bytes:
-                    return
-                if target.name not in kept:
-                    self._remove(f"sha256:{target.name}", target)
-                    taken -= size
-                    _log.info("snapshot.evicted", digest=f"sha256:{target.name}", size_bytes=size)
+            aside = [self._take_away(digest, target) for digest, target in self._excess(self.budget_bytes, besides)]
+        for folder in aside:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _excess(self, budget_bytes: int, besides: str) -> Iterator[tuple[str, Path]]:
+        """What has to go, least recently used first; what is held or was just made stays."""
+        there = sorted(self._measured(), key=lambda found: found[0])
+        taken = sum(size for _, size, _ in there)
+        for _, size, target in there:
+            digest = f"sha256:{target.name}"
+            if taken > budget_bytes and digest != besides and digest not in self._held:
+                taken -= size
+                _log.info("snapshot.evicted", digest=digest, size_bytes=size)
+                yield digest, target
 
     def _measured(self) -> Iterator[tuple[float, int, Path]]:
         """Last use, size and folder of every snapshot."""

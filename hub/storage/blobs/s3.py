@@ -35,6 +35,7 @@ _MEMORY_BYTES = 8 << 20
 _REGION = "us-east-1"
 _QUERY = frozenset({"endpoint_url", "public_endpoint_url", "region"})
 _AT_ONCE = 16
+_DELETED_AT_ONCE = 1_000
 _CONFIG = Config(
     signature_version="s3v4",
     s3={"addressing_style": "path"},
@@ -172,11 +173,12 @@ class S3BlobStore:
 
     def check(self) -> None:
         """See `BlobStore.check`."""
-        key = f"{self.prefix}check"
+        key, copy = f"{self.prefix}check", f"{self.prefix}check-copy"
         with self._errors():
             self._s3.put_object(Bucket=self.bucket, Key=key, Body=b"check")
-            self._s3.get_object(Bucket=self.bucket, Key=key)["Body"].read()
-            self._s3.delete_object(Bucket=self.bucket, Key=key)
+            self._s3.copy_object(Bucket=self.bucket, Key=copy, CopySource={"Bucket": self.bucket, "Key": key})
+            self._s3.get_object(Bucket=self.bucket, Key=copy)["Body"].read()
+            self._delete([key, copy])
 
     def put_url(self, push: UUID, digest: str, size: int) -> str:
         """See `DirectStore.put_url`."""
@@ -227,8 +229,9 @@ class S3BlobStore:
     def forget(self, push: UUID) -> None:
         """See `DirectStore.forget`."""
         keys = [self.prefix + key for key, _ in self._listed(incoming_key(push))]
-        with self._errors(), ThreadPoolExecutor(_AT_ONCE) as pool:
-            list(pool.map(lambda key: self._s3.delete_object(Bucket=self.bucket, Key=key), keys))
+        with self._errors():
+            for start in range(0, len(keys), _DELETED_AT_ONCE):
+                self._delete(keys[start : start + _DELETED_AT_ONCE])
 
     def pushes(self) -> Iterator[UUID]:
         """See `DirectStore.pushes`."""
@@ -238,6 +241,12 @@ class S3BlobStore:
             if at and at[0] not in seen:
                 seen.add(at[0])
                 yield at[0]
+
+    def _delete(self, keys: list[str]) -> None:
+        asked = {"Objects": [{"Key": key} for key in keys], "Quiet": True}
+        refused = self._s3.delete_objects(Bucket=self.bucket, Delete=asked).get("Errors", ())
+        for error in refused:
+            raise ClientError({"Error": error}, "DeleteObjects")
 
     def _listed(self, start: str) -> Iterator[tuple[str, int]]:
         """Key below our prefix, and size, of every object whose key begins so."""

@@ -71,12 +71,16 @@ class BlobQueries(Queries):
         self._save([digest])
         self.require_not_deleting([digest])
 
-    def announced(self, push_id: UUID, digest: str) -> Announced | None:
-        """What a push said of a blob; None where there is no such push, or it announced no such blob."""
+    def announced(self, push_id: UUID, digests: Iterable[str]) -> dict[str, Announced]:
+        """What a push said of blobs; those that it did not announce are left out."""
+        found: dict[str, Announced] = {}
         joined = push_blobs.join(pushes, pushes.c.id == push_blobs.c.push_id)
-        query = select(pushes.c.principal, pushes.c.completed_number, push_blobs.c.size).select_from(joined)
-        row = self.connection.execute(query.where(pushes.c.id == push_id, push_blobs.c.digest == digest)).one_or_none()
-        return Announced(row.principal, row.completed_number is not None, row.size) if row else None
+        columns = push_blobs.c.digest, push_blobs.c.size, pushes.c.principal, pushes.c.completed_number
+        query = select(*columns).select_from(joined).where(pushes.c.id == push_id)
+        for part in _steps(list(digests)):
+            for row in self.connection.execute(query.where(push_blobs.c.digest.in_(part))):
+                found[row.digest] = Announced(row.principal, row.completed_number is not None, row.size)
+        return found
 
     def stored(self, digests: Iterable[str]) -> dict[str, int | None]:
         """Size by digest of those that are stored; None where it was never measured."""

@@ -9,6 +9,7 @@ import pytest
 
 from hub.domain.errors import Conflict, NotAvailable
 from hub.domain.versions import State
+from hub.storage.catalog.blobs import Announced
 from hub.storage.catalog.catalog import Catalog
 
 LATER = timedelta(seconds=1)
@@ -193,11 +194,9 @@ def test_a_push_says_what_it_announced(catalog: Catalog, make: Any) -> None:
     with catalog.begin() as tx:
         tx.add_push(push)
         tx.lease_blobs(push.id, {make.digest("one"): 3})
-        announced = tx.announced(push.id, make.digest("one"))
-        assert announced is not None
-        assert (announced.principal, announced.size, announced.is_completed) == ("ada", 3, False)
-        assert tx.announced(push.id, make.digest("two")) is None
-        assert tx.announced(uuid4(), make.digest("one")) is None
+        asked = [make.digest("one"), make.digest("two")]
+        assert tx.announced(push.id, asked) == {make.digest("one"): Announced("ada", is_completed=False, size=3)}
+        assert tx.announced(uuid4(), asked) == {}
 
 
 def test_a_push_of_the_same_content_is_gone_on_with(catalog: Catalog, make: Any) -> None:
