@@ -83,6 +83,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     try:
         yield
     finally:
+        house.sweeps.stop()
         for task in (sweeping, watching, starting):
             task.cancel()
             with suppress(asyncio.CancelledError):

@@ -49,6 +49,32 @@ class Answer:
     content: bytes
 
 
+class _Connection(urllib3.connection.HTTPConnection):
+    """Sends under the time-out of reading: urllib3 itself would give a slow line ten seconds for each piece."""
+
+    def connect(self) -> None:
+        """Connect, then be patient."""
+        super().connect()
+        self.sock.settimeout(READ_TIMEOUT_S)
+
+
+class _SecureConnection(urllib3.connection.HTTPSConnection):
+    """The same over TLS."""
+
+    def connect(self) -> None:
+        """Connect, then be patient."""
+        super().connect()
+        self.sock.settimeout(READ_TIMEOUT_S)
+
+
+class _Pool(urllib3.HTTPConnectionPool):
+    ConnectionCls = _Connection  # pyrefly: ignore[bad-assignment] - as urllib3 itself does it
+
+
+class _SecurePool(urllib3.HTTPSConnectionPool):
+    ConnectionCls = _SecureConnection  # pyrefly: ignore[bad-assignment] - as urllib3 itself does it
+
+
 class Http:
     """Pools of connections; used from several threads at once."""
 
@@ -182,11 +208,13 @@ class Http:
         proxy = None if _is_this_machine(host) or proxy_bypass(host) else getproxies().get(parts.scheme)
         if proxy not in self._pools:
             timeout = urllib3.Timeout(connect=CONNECT_TIMEOUT_S, read=READ_TIMEOUT_S)
-            self._pools[proxy] = (
+            made = (
                 urllib3.PoolManager(maxsize=POOL, ssl_context=_tls(), timeout=timeout)
                 if proxy is None
                 else urllib3.ProxyManager(proxy, maxsize=POOL, ssl_context=_tls(), timeout=timeout)
             )
+            made.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
+            self._pools[proxy] = made
         return self._pools[proxy]
 
     def _url(self, place: str) -> str:

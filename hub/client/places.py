@@ -25,6 +25,7 @@ class Places:
         self._ask = ask
         self._waiting = dict.fromkeys(digests)
         self._known: dict[str, tuple[str, float]] = {}
+        self._at_hub: dict[str, str] = {}
         self._is_relayed = False
         self._turn = threading.Lock()
 
@@ -47,8 +48,10 @@ class Places:
         Raises:
             HubError: The hub does not say.
         """
-        place = self.of(digest)
-        return self._ask([digest], True).items[0].url if "://" in place else place
+        place = self._at_hub.get(digest) or self.of(digest)
+        if "://" in place:
+            place = self._at_hub[digest] = self._ask([digest], True).items[0].url
+        return place
 
     def forget(self, digest: str) -> None:
         """Ask anew about a blob the next time."""

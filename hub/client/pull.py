@@ -180,7 +180,7 @@ def _fetch(client: Operations, cache: Cache, version: Version, progress: Progres
     rest = _link(manifest.files, files, staging)
     journal = Journal(downloads / "journal")
     try:
-        _fill(client, version, Assembly(rest, staging, journal.done), blobs, journal, progress, pace)
+        _fill(client, version, Assembly(rest, staging, journal.done, is_to_last=True), blobs, journal, progress, pace)
     except DigestMismatch as error:
         if not journal.was_there:
             raise TransferFailed(error.detail, remedy="Pull again.", **error.facts) from error
@@ -202,8 +202,11 @@ def _fill(
 ) -> None:
     def copy(digest: str) -> None:
         found = here[digest]
-        with found.path.open("rb", buffering=0) as file:
-            assembly.write(digest, read_at(file.fileno(), found.offset, found.size))
+        try:
+            with found.path.open("rb", buffering=0) as file:
+                assembly.write(digest, read_at(file.fileno(), found.offset, found.size))
+        except (DigestMismatch, FileNotFoundError):
+            return  # what is cached is damaged, or went away: fetched with the others
         journal.note(digest)
 
     in_threads(copy, [digest for digest in assembly.missing if digest in here])
@@ -221,7 +224,8 @@ def _link(files: Sequence[File], here: Mapping[str, Path], staging: Path) -> lis
         target = staging / file.path
         if file.digest not in here:
             rest.append(file)
-        elif not target.exists():
+        else:
             target.parent.mkdir(parents=True, exist_ok=True)
+            target.unlink(missing_ok=True)
             place_file(here[file.digest], target)
     return rest

@@ -235,7 +235,8 @@ def _send(
             return client.complete_push(ticket.push_id), ticket, sent
         except BlobsMissing as error:
             # The hub found that it does not have whole what it had thought to have.
-            again = {digest: local[digest] for digest in error.facts.get("digests", ()) if digest in local}
+            named = {*error.facts.get("digests", ()), *client.begin_push(request).missing}
+            again = {digest: local[digest] for digest in named if digest in local}
             if not again:
                 raise
             sent += _upload(client, ticket.push_id, again, progress, pace)

@@ -84,7 +84,7 @@ class SweepReport(_Answer):
         found: Objects of the store that the catalog did not know, marked now.
         deleted: Blobs deleted, marked a grace time ago.
         freed_bytes: Their bytes, as far as they were known.
-        lost: Blobs whose objects are not in the store although the catalog says so.
+        lost: Blobs that versions or pushes need and that are not in the store.
         is_dry: Nothing was done; ``condemned`` and ``freed_bytes`` are of all that nobody needs.
     """
 

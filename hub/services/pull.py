@@ -54,7 +54,7 @@ class Pulls:
     catalog: Catalog
     blobs: BlobStore
     is_relayed: bool = False
-    _grants: dict[tuple[str, Scope | None, str, int], "Grant"] = field(default_factory=dict, repr=False)
+    _grants: dict[tuple[Principal, str, int], "Grant"] = field(default_factory=dict, repr=False)
 
     def manifest(self, principal: Principal, name: str, number: int) -> bytes:
         """The canonical bytes of a version's manifest; their sha256 is the version's digest.
@@ -111,7 +111,7 @@ class Pulls:
 
     def granted(self, principal: Principal, name: str, number: int) -> "Grant | None":
         """The grant that `grant` would give, where it is remembered."""
-        found = self._grants.get((principal.name, principal.scope, name, number))
+        found = self._grants.get((principal, name, number))
         return found if found is not None and found.until >= time.monotonic() else None
 
     def grant(self, principal: Principal, name: str, number: int) -> "Grant":
@@ -130,7 +130,7 @@ class Pulls:
         grant = Grant(version.reference, sizes, time.monotonic() + GRANT_S)
         while len(self._grants) >= _MOST_GRANTS:
             self._grants.pop(next(iter(self._grants)), None)
-        self._grants[principal.name, principal.scope, name, number] = grant
+        self._grants[principal, name, number] = grant
         return grant
 
     def blob(self, digest: str, start: int, length: int | None) -> Iterator[bytes]:

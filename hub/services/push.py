@@ -13,7 +13,8 @@ found damaged is asked for again. Whoever may push sees every model, so the answ
 nobody anything new.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from uuid import UUID, uuid4, uuid5
@@ -26,27 +27,25 @@ from hub.domain.errors import (
     BlobsMissing,
     Conflict,
     DigestMismatch,
-    InvalidModel,
     InvalidRequest,
     ModelNotFound,
     PushNotFound,
 )
-from hub.domain.lineage import Edge, EdgeKind
 from hub.domain.manifest import Draft, Kind, Manifest
 from hub.domain.names import LATEST, ModelName
-from hub.domain.reports import Finding, Report, Severity, Verdict
-from hub.domain.signatures import Signature, compose
+from hub.domain.reports import Report
+from hub.domain.signatures import Signature
 from hub.domain.versions import State, Version
 from hub.protocol import paths
 from hub.protocol.schemas import BeginPush, BlobPlace, BlobPlaces, PushTicket
 from hub.savedmodel.bundle import Span
 from hub.savedmodel.inspect import inspect
+from hub.services.heads import trunk_signature, with_fit
 from hub.storage.blobs import BlobStore
 from hub.storage.blobs.store import URL_LIFE_S
 from hub.storage.catalog import Catalog, PushRecord, Transaction
 from hub.storage.snapshots import NewSnapshot, Snapshots
 
-MISFIT = "head.does-not-fit"
 _SHOWN_MISSING = 20
 _KEYED_PUSHES = UUID("6f1f2c1e-8a55-4b7a-9d0e-2b6f0f3f7c11")  # pushes named by an Idempotency-Key
 _log = structlog.get_logger(__name__)
@@ -81,9 +80,11 @@ class Pushes:
         sizes = push.draft.blobs()
         with self.catalog.begin() as tx:
             _check_model(tx, name, request.draft.kind)
-            _trunk_signature(tx, request.draft)
+            trunk_signature(tx, request.draft)
             existing = tx.version_by_content(name, request.draft.content_digest())
-            if existing is not None:
+            known = tx.stored(sizes)
+            _require_sizes(sizes, known)
+            if existing is not None and len(known) == len(sizes):
                 return PushTicket(existing=_apply(tx, existing, request, principal))
             resumed = None if idempotency_key else tx.resume_push(push)
             if resumed is None and not tx.add_push(push):
@@ -93,8 +94,10 @@ class Pushes:
                 resumed = before.id
             push = replace(push, id=resumed or push.id)
             stored = tx.lease_blobs(push.id, sizes)
-        absent = [digest for digest in sizes if digest not in stored]
-        return PushTicket(push_id=push.id, missing=tuple(self._not_here(push.id, absent, is_new=resumed is None)))
+            going = tx.being_deleted(sizes)
+        absent = [digest for digest in sizes if digest not in stored and digest not in going]
+        missing = {*going, *self._not_here(push.id, absent, is_new=resumed is None)}
+        return PushTicket(push_id=push.id, missing=tuple(digest for digest in sizes if digest in missing))
 
     def places(self, principal: Principal, push_id: UUID, digests: Sequence[str], *, relayed: bool) -> BlobPlaces:
         """Where to PUT the bytes of some blobs of a push.
@@ -164,7 +167,8 @@ class Pushes:
                 return tx.resolve(push.completed)
             tx.require_not_deleting(sizes)
             stored = tx.stored(sizes)
-            trunk = _trunk_signature(tx, push.draft)
+            _require_sizes(sizes, stored)
+            trunk = trunk_signature(tx, push.draft)
         arrived = self._arrived(push_id)
         missing = self.blobs.missing([key for key in sizes if key not in stored and key not in arrived])
         if missing:
@@ -209,13 +213,24 @@ class Pushes:
             made.fill(push.draft.files, open_blob)
         except (BlobNotFound, DigestMismatch) as error:
             digest = error.facts.get("digest")
-            if digest is None or digest in taken:
+            if digest is None or digest in taken or self._is_whole(digest):
                 raise
             _log.error("blob.damaged", digest=digest, reason=error.detail)
-            self.blobs.delete(digest)
             with self.catalog.begin() as tx:
-                tx.note_lost(digest)
+                is_news = tx.note_lost(digest) or not tx.stored([digest])
+            if is_news:
+                self.blobs.delete(digest)
             raise BlobsMissing("A stored blob was found damaged.", digests=[digest]) from error
+
+    def _is_whole(self, digest: str) -> bool:
+        """Whether a stored blob has its digest: what a client says of it must not make it be thought damaged."""
+        hashed = hashlib.sha256()
+        try:
+            for chunk in self.blobs.open(digest):
+                hashed.update(chunk)
+        except BlobNotFound:
+            return False
+        return f"sha256:{hashed.hexdigest()}" == digest
 
     def _put_manifest(self, push_id: UUID, manifest: Manifest) -> None:
         canonical = manifest.canonical()
@@ -229,11 +244,11 @@ class Pushes:
         content = push.draft.content_digest()
         digest = manifest.digest()
         with self.catalog.begin() as tx:
+            push = tx.push(push.id)  # as it is now: it may have been begun again, with another alias or hidden
+            if push.completed is not None:
+                return tx.resolve(push.completed)
             tx.ensure_model(push.model, push.draft.kind, is_private=push.is_private is True, created_by=principal.name)
-            done = tx.push(push.id).completed
-            if done is not None:
-                return tx.resolve(done)
-            _trunk_signature(tx, push.draft)
+            trunk_signature(tx, push.draft)
             tx.note_stored(push.draft.blobs() | {digest: len(manifest.canonical())})
             existing = tx.version_by_content(push.model, content)
             version = existing or tx.add_version(
@@ -255,14 +270,14 @@ class Pushes:
 def _announced(tx: Transaction, principal: Principal, push_id: UUID, digests: Sequence[str]) -> dict[str, int]:
     """The sizes that a push of the principal announced for blobs."""
     found = tx.announced(push_id, digests)
-    one = next(iter(found.values()), None)
-    if (one.principal if one else tx.push(push_id).principal) != principal.name:
-        raise PushNotFound(f"There is no push {push_id}.")
     absent = next((digest for digest in digests if digest not in found), None)
+    push = tx.push(push_id) if absent is not None else None
+    if (push.principal if push else found[digests[0]].principal) != principal.name:
+        raise PushNotFound(f"There is no push {push_id}.")
+    if push is not None and push.completed is not None:
+        raise Conflict(f"The push {push_id} is complete; it takes no more bytes.")
     if absent is not None:
         raise BlobNotFound(f"The push {push_id} announced no blob {absent[:80]}.")
-    if one is not None and one.is_completed:
-        raise Conflict(f"The push {push_id} is complete; it takes no more bytes.")
     return {digest: found[digest].size for digest in digests}
 
 
@@ -278,7 +293,18 @@ def _inspected(draft: Draft, made: NewSnapshot, trunk: Signature | None) -> tupl
         tensorflow_version=seen.tensorflow_version,
         loader=seen.loader,
     )
-    return manifest, _with_fit(seen.report, trunk, seen.signatures)
+    return manifest, with_fit(seen.report, trunk, seen.signatures)
+
+
+def _require_sizes(announced: Mapping[str, int], stored: Mapping[str, int | None]) -> None:
+    """Refuse a draft that says of a stored blob that it has another size.
+
+    Raises:
+        InvalidRequest: It does.
+    """
+    for digest, size in stored.items():
+        if size not in (None, announced[digest]):
+            raise InvalidRequest(f"Blob {digest} has another size than the {announced[digest]} bytes announced.")
 
 
 def _known_digests(draft: Draft) -> dict[Span, str]:
@@ -299,48 +325,6 @@ def _check_model(tx: Transaction, name: ModelName, kind: Kind) -> None:
         return
     if model.kind is not kind:
         raise Conflict(f"{name} is a {model.kind.value}, this is a {kind.value}.", remedy="Push it under another name.")
-
-
-def _trunk_signature(tx: Transaction, draft: Draft) -> Signature | None:
-    """The signature of the trunk a head hangs on; None for a trunk."""
-    edge = next((edge for edge in draft.lineage if edge.kind is EdgeKind.HEAD_OF), None)
-    if edge is None:
-        return None
-    signatures = _trunk_manifest(tx, edge).signatures
-    if edge.signature not in signatures:
-        raise InvalidModel(
-            f"{edge.model}@{edge.number} has no signature {edge.signature!r}; it has {sorted(signatures)}.",
-            remedy="Name the trunk signature that gives the features.",
-        )
-    return signatures[edge.signature]
-
-
-def _trunk_manifest(tx: Transaction, edge: Edge) -> Manifest:
-    reference = f"{edge.model}@{edge.number}"
-    for version in tx.version_by_digest(edge.digest):
-        if version.reference != reference:
-            continue
-        if version.kind is not Kind.TRUNK or version.state not in (State.READY, State.YANKED):
-            continue
-        return tx.record(ModelName.parse(version.model), version.number).manifest
-    raise InvalidModel(
-        f"The head hangs on {reference} ({edge.digest}), which is no accepted trunk version of this hub.",
-        remedy="Push the trunk first, then push the head with --head-of and the trunk's reference.",
-    )
-
-
-def _with_fit(report: Report, trunk: Signature | None, heads: dict[str, Signature]) -> Report:
-    if trunk is None:
-        return report
-    try:
-        compose(trunk, heads)
-    except InvalidModel as error:
-        finding = Finding(rule=MISFIT, severity=Severity.ERROR, message=error.detail, remedy=error.remedy or "")
-        reasons = (*report.servable.reasons, error.detail)
-        return report.model_copy(
-            update={"findings": (finding, *report.findings), "servable": Verdict(answer="no", reasons=reasons)}
-        )
-    return report
 
 
 def _record(principal: Principal, name: ModelName, request: BeginPush, idempotency_key: str | None) -> PushRecord:

@@ -13,6 +13,7 @@ import os
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -45,11 +46,17 @@ class _Whole:
     there: list[bool] = field(default_factory=list)
     hashed: int = 0
     offset: int = 0
+    is_resumed: bool = False
     turn: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def is_one_blob(self) -> bool:
         return len(self.file.blobs) == 1 and self.file.blobs[0].digest == self.file.digest
+
+    @property
+    def is_checked(self) -> bool:
+        """Whether its bytes were checked as they were written, all of them, by this very process."""
+        return self.is_one_blob and not self.is_resumed
 
     def advance(self) -> None:
         """Hash what has become hashable, unless somebody is at it, who then sees it too."""
@@ -75,33 +82,42 @@ class _Whole:
 class Assembly:
     """The files of a version in ``root``, to be filled."""
 
-    def __init__(self, files: Sequence[File], root: Path, done: Collection[str] = ()) -> None:
+    def __init__(
+        self, files: Sequence[File], root: Path, done: Collection[str] = (), *, is_to_last: bool = False
+    ) -> None:
         """Create what is not there yet, at its full size.
 
         Args:
             files: What is to be put together.
             root: The directory.
-            done: Digests of blobs that were written and checked here before.
+            done: Digests of blobs that were written here before; their files are read once more.
+            is_to_last: Whether it will be synced in the end; the disk then begins to write early.
 
         Raises:
             InvalidModel: A path is too long for this machine.
             OSError: The disk is full or cannot be written.
         """
         self.root = root
+        self._is_to_last = is_to_last
+        root.mkdir(parents=True, exist_ok=True)
         self._files = [_Whole(file, root / file.path, there=[False] * len(file.blobs)) for file in files]
         self._spots: dict[str, list[_Spot]] = {}
         self._sizes: dict[str, int] = {}
         for whole in self._files:
             self._place(whole)
+        kept = set(done) & self._sizes.keys()
         try:
-            self._create()
+            for whole in self._files:
+                kept -= self._create(whole)
         except OSError as error:
             if error.errno != errno.ENAMETOOLONG:
                 raise
             raise InvalidModel("A file's path is too long for this disk.", remedy="Shorten it.") from error
-        for digest in done:
+        for digest in kept:
+            for spot in self._spots[digest]:
+                spot.owner.is_resumed = True
             self._note(digest)
-        self._done = set(done) & self._sizes.keys()
+        self._done = kept
 
     @property
     def missing(self) -> Mapping[str, int]:
@@ -133,7 +149,7 @@ class Assembly:
                 count += len(piece)
             if count != size or f"sha256:{hashed.hexdigest()}" != digest:
                 raise _mismatch(first, digest)
-            if size >= _WORTH_BEGINNING:
+            if self._is_to_last and size >= _WORTH_BEGINNING:
                 begin_sync(handle, first.offset, size)
             for spot in others:
                 _copy(handle, first.offset, size, spot)
@@ -149,9 +165,9 @@ class Assembly:
             DigestMismatch: A file's blobs do not make up its digest; ``facts["path"]`` is the file.
             OSError: The disk cannot be read.
         """
-        for whole in self._files:
+        for whole in (whole for whole in self._files if not whole.is_checked):
             whole.advance()
-            if not whole.is_one_blob and f"sha256:{whole.hash.hexdigest()}" != whole.file.digest:
+            if f"sha256:{whole.hash.hexdigest()}" != whole.file.digest:
                 path = whole.file.path
                 raise DigestMismatch(
                     f"The blobs of {path} do not make up its digest.", remedy="Push the files again.", path=path
@@ -164,20 +180,29 @@ class Assembly:
             self._sizes[blob.digest] = blob.size
             offset += blob.size
 
-    def _create(self) -> None:
-        for folder in {whole.path.parent for whole in self._files} | {self.root}:
-            folder.mkdir(parents=True, exist_ok=True)
-        for whole in self._files:
-            handle = os.open(whole.path, os.O_RDWR | os.O_CREAT, 0o644)
-            try:
+    def _create(self, whole: _Whole) -> set[str]:
+        """Make a file that can be written, at its full size; gives the blobs that were there and are not any more."""
+        gone: set[str] = set()
+        whole.path.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(FileNotFoundError):
+            if whole.path.stat(follow_symlinks=False).st_nlink == 1:
+                whole.path.chmod(0o644)  # sealed already
+            else:
+                whole.path.unlink()  # somebody else's file as well
+        if not whole.path.exists():
+            gone = {blob.digest for blob in whole.file.blobs}
+        handle = os.open(whole.path, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            if os.fstat(handle).st_size != whole.file.size:
                 os.ftruncate(handle, whole.file.size)
-            finally:
-                os.close(handle)
+        finally:
+            os.close(handle)
+        return gone
 
     def _note(self, digest: str) -> None:
         for spot in self._spots.get(digest, ()):
             spot.owner.there[spot.index] = True
-            if not spot.owner.is_one_blob:
+            if not spot.owner.is_checked:
                 spot.owner.advance()
 
 

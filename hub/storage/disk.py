@@ -84,21 +84,23 @@ def _system_call(name: str) -> Callable[..., int] | None:
     return found
 
 
-def seal(folder: Path, *, time_s: int | None = None) -> None:
-    """Make every file below a folder read-only, and all of it last through a power cut.
-
-    Args:
-        folder: Where they are.
-        time_s: The time of change they get; None leaves it.
-    """
-    files, folders = [], []
+def make_read_only(folder: Path) -> tuple[list[Path], list[Path]]:
+    """Make every file below a folder read-only; gives the files and the folders."""
+    files: list[Path] = []
+    folders: list[Path] = []
     for place, _, names in os.walk(folder):
         folders.append(Path(place))
         files += [Path(place) / name for name in names]
     for file in files:
         file.chmod(READ_ONLY)
-        if time_s is not None:
-            os.utime(file, (time_s, time_s))
+    return files, folders
+
+
+def seal(folder: Path, *, time_s: int) -> None:
+    """Make every file below a folder read-only with one time of change, and all of it last through a power cut."""
+    files, folders = make_read_only(folder)
+    for file in files:
+        os.utime(file, (time_s, time_s))
     sync_together(files, folders)
 
 

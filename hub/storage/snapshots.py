@@ -1,9 +1,9 @@
 """Snapshots: versions' files as read-only directories, a cache on this machine that can be made again from blobs.
 
-Laws: a directory that is given out is whole and every byte in it was verified, in this process or since it was last
-written to; it never changes; however many threads and processes ask at once, one does the work; together they stay
-within a budget, the least recently used goes first, and none goes that is held. The manifest is itself a blob, so a
-digest and a store are all it takes.
+Laws: a directory that is given out is whole and every byte in it was verified by this process since it was last
+written to, so nothing needs to be synced: what a power cut harms is made again; it never changes; however many threads
+and processes ask at once, one does the work; together they stay within a budget, the least recently used goes first,
+and none goes that is held. The manifest is itself a blob, so a digest and a store are all it takes.
 """
 
 import os
@@ -11,7 +11,7 @@ import shutil
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
@@ -25,7 +25,7 @@ from hub.domain.manifest import File, Manifest
 from hub.storage.assembly import Assembly, fill, is_whole
 from hub.storage.blobs.layout import hex_of
 from hub.storage.blobs.store import BlobStore
-from hub.storage.disk import disk_errors, locked, make_folder, seal, sync_folder
+from hub.storage.disk import disk_errors, locked, make_folder, make_read_only
 
 OpenBlob = Callable[[str], Iterator[bytes]]
 _Stamp = tuple[tuple[str, int, int, int], ...]
@@ -91,7 +91,7 @@ class Snapshots:
                 with locked(self._lock(digest)):
                     self._ensure(digest, manifest, target)
             self._evict(besides=digest)
-        with disk_errors(self.root):
+        with disk_errors(self.root), suppress(FileNotFoundError):
             os.utime(target)  # when it was last used
         return target
 
@@ -112,12 +112,16 @@ class Snapshots:
             shutil.rmtree(folder, ignore_errors=True)
 
     def drop(self, digest: str) -> None:
-        """Remove a snapshot; absent is fine. Who has files of it open keeps them."""
+        """Remove a snapshot that nobody holds; absent is fine."""
         target = self._target(digest)
         if not target.is_dir():
             return
         with disk_errors(self.root), locked(self._lock(digest)):
-            self._remove(digest, target)
+            with self._holding:
+                if digest in self._held:
+                    return  # the budget will take it
+                aside = self._take_away(digest, target)
+            shutil.rmtree(aside, ignore_errors=True)
 
     def sweep(self) -> None:
         """Remove what a killed process left half made; to be called when nobody is making any."""
@@ -148,7 +152,6 @@ class Snapshots:
 
     def _put(self, folder: Path, digest: str, target: Path) -> None:
         folder.rename(target)
-        sync_folder(self.root)
         self._verified[digest] = _stamp(target)
 
     def _is_as_verified(self, digest: str, target: Path) -> bool:
@@ -187,8 +190,9 @@ class Snapshots:
     def _measured(self) -> Iterator[tuple[float, int, Path]]:
         """Last use, size and folder of every snapshot."""
         for target in self.root.iterdir():
-            if target.name != ".work" and target.is_dir():
-                yield target.stat().st_mtime, sum(size for _, size, _, _ in _stamp(target)), target
+            with suppress(FileNotFoundError):  # another one removes it
+                if target.name != ".work" and target.is_dir():
+                    yield target.stat().st_mtime, sum(size for _, size, _, _ in _stamp(target)), target
 
     def _hold(self, digest: str, change: int) -> None:
         with self._holding:
@@ -223,7 +227,7 @@ class NewSnapshot:
             assembly = Assembly(files, self.folder)
             fill(assembly, open_blob)
             assembly.check()
-            seal(self.folder)
+            make_read_only(self.folder)
 
     def keep(self, digest: str) -> None:
         """Make it the snapshot of a version, with whose files it was filled."""

@@ -1,4 +1,4 @@
-"""Which bytes there are, and which of them a push under way needs.
+"""Which bytes there are, and which of them a push under way needs; the newest ready version by an index.
 
 The pushes under way are forgotten: who was pushing begins again, and what is stored is not sent again.
 
@@ -51,9 +51,18 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_blobs_state"), "blobs", ["state"])
     _list_what_versions_have(blobs)
+    op.drop_index(op.f("ix_versions_state"), "versions")
+    op.create_index(op.f("ix_versions_model_state_number"), "versions", ["model", "state", "number"])
+    unfinished = sa.text("state = 'validating'")
+    op.create_index(
+        "ix_versions_validating", "versions", ["state"], sqlite_where=unfinished, postgresql_where=unfinished
+    )
 
 
 def downgrade() -> None:
+    op.drop_index("ix_versions_validating", "versions")
+    op.drop_index(op.f("ix_versions_model_state_number"), "versions")
+    op.create_index(op.f("ix_versions_state"), "versions", ["state"])
     op.drop_table("blobs")
     op.drop_table("push_blobs")
     op.execute("DELETE FROM pushes")

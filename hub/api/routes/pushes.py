@@ -20,6 +20,7 @@ from hub.services.house import House
 UPLOADS_AT_ONCE = 16
 COMPLETIONS_AT_ONCE = 4
 PATIENCE_S = 20.0
+KEPT_S = 60.0
 PUSH = f"{paths.PUSHES}/{{push_id}}"
 
 router = APIRouter(tags=["pushes"])
@@ -76,11 +77,15 @@ async def complete(house: HouseDep, asking: Asking, push_id: UUID, request: Requ
         task = running[key] = asyncio.ensure_future(done)
         task.add_done_callback(lambda ended: _completed(house, running, key, ended))
     await asyncio.wait({task}, timeout=PATIENCE_S)
-    return task.result() if task.done() else Response(status_code=202, headers={"Retry-After": "1"})
+    if not task.done():
+        return Response(status_code=202, headers={"Retry-After": "1"})
+    running.pop(key, None)
+    return task.result()
 
 
 def _completed(house: House, running: dict[Any, Any], key: tuple[str, UUID], task: asyncio.Task[Version]) -> None:
-    running.pop(key, None)
+    # The result waits for somebody to ask for it: who was told to ask again shall not begin the work anew.
+    task.get_loop().call_later(KEPT_S, lambda: running.get(key) is task and running.pop(key))
     if not task.cancelled() and task.exception() is None:
         house.validations.wake()
 

@@ -82,10 +82,11 @@ class FilesystemBlobStore:
             except FileNotFoundError:
                 raise not_found(digest) from None
 
-    def delete(self, digest: str) -> None:
+    def delete(self, *digests: str) -> None:
         """See `BlobStore.delete`."""
         with disk_errors(self.root):
-            self._path(digest).unlink(missing_ok=True)
+            for digest in digests:
+                self._path(digest).unlink(missing_ok=True)
 
     def digests(self) -> Iterator[str]:
         """See `BlobStore.digests`."""
@@ -236,6 +237,10 @@ class _Commits:
         except OSError as error:
             for commit in batch:
                 commit.error = commit.error or error
+        except BaseException:
+            for commit in batch:
+                commit.error = commit.error or OSError(errno.EIO, "another blob's commit broke off")
+            raise
         finally:
             for commit in batch:
                 commit.is_done = True

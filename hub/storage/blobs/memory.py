@@ -37,9 +37,10 @@ class MemoryBlobStore:
         """See `BlobStore.size`."""
         return len(self._bytes(digest))
 
-    def delete(self, digest: str) -> None:
+    def delete(self, *digests: str) -> None:
         """See `BlobStore.delete`."""
-        self._blobs.pop(digest, None)
+        for digest in digests:
+            self._blobs.pop(digest, None)
 
     def digests(self) -> Iterator[str]:
         """See `BlobStore.digests`."""

@@ -159,10 +159,9 @@ class S3BlobStore:
             raise not_found(digest)
         return size
 
-    def delete(self, digest: str) -> None:
+    def delete(self, *digests: str) -> None:
         """See `BlobStore.delete`."""
-        with self._errors():
-            self._s3.delete_object(Bucket=self.bucket, Key=self._key(digest))
+        self._delete([self._key(digest) for digest in digests])
 
     def digests(self) -> Iterator[str]:
         """See `BlobStore.digests`."""
@@ -178,7 +177,7 @@ class S3BlobStore:
             self._s3.put_object(Bucket=self.bucket, Key=key, Body=b"check")
             self._s3.copy_object(Bucket=self.bucket, Key=copy, CopySource={"Bucket": self.bucket, "Key": key})
             self._s3.get_object(Bucket=self.bucket, Key=copy)["Body"].read()
-            self._delete([key, copy])
+        self._delete([key, copy])
 
     def put_url(self, push: UUID, digest: str, size: int) -> str:
         """See `DirectStore.put_url`."""
@@ -203,8 +202,7 @@ class S3BlobStore:
         try:
             yield from verified(digest, self._read(answer["Body"]), size)
         except DigestMismatch:
-            with self._errors():
-                self._s3.delete_object(Bucket=self.bucket, Key=key)
+            self._delete([key])
             raise
         if self._head(digest) != size:
             self._copy(key, answer["ETag"], digest, size)
@@ -228,10 +226,7 @@ class S3BlobStore:
 
     def forget(self, push: UUID) -> None:
         """See `DirectStore.forget`."""
-        keys = [self.prefix + key for key, _ in self._listed(incoming_key(push))]
-        with self._errors():
-            for start in range(0, len(keys), _DELETED_AT_ONCE):
-                self._delete(keys[start : start + _DELETED_AT_ONCE])
+        self._delete([self.prefix + key for key, _ in self._listed(incoming_key(push))])
 
     def pushes(self) -> Iterator[UUID]:
         """See `DirectStore.pushes`."""
@@ -243,10 +238,12 @@ class S3BlobStore:
                 yield at[0]
 
     def _delete(self, keys: list[str]) -> None:
-        asked = {"Objects": [{"Key": key} for key in keys], "Quiet": True}
-        refused = self._s3.delete_objects(Bucket=self.bucket, Delete=asked).get("Errors", ())
-        for error in refused:
-            raise ClientError({"Error": error}, "DeleteObjects")
+        with self._errors():
+            for start in range(0, len(keys), _DELETED_AT_ONCE):
+                some = [{"Key": key} for key in keys[start : start + _DELETED_AT_ONCE]]
+                answer = self._s3.delete_objects(Bucket=self.bucket, Delete={"Objects": some, "Quiet": True})
+                for error in answer.get("Errors", ()):
+                    raise ClientError({"Error": error}, "DeleteObjects")
 
     def _listed(self, start: str) -> Iterator[tuple[str, int]]:
         """Key below our prefix, and size, of every object whose key begins so."""

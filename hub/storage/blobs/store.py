@@ -106,8 +106,8 @@ class BlobStore(Protocol):
         """
         ...
 
-    def delete(self, digest: str) -> None:
-        """Forget the bytes; absent is fine."""
+    def delete(self, *digests: str) -> None:
+        """Forget bytes; absent is fine."""
         ...
 
     def digests(self) -> Iterator[str]:

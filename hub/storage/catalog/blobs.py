@@ -40,10 +40,9 @@ _HERE = (BlobState.STORED.value, BlobState.CONDEMNED.value)
 
 @dataclass(frozen=True, slots=True)
 class Announced:
-    """A blob of a push under way: whose push it is, whether that is over, and the blob's size."""
+    """A blob of a push under way: whose push it is, and the blob's size."""
 
     principal: str
-    is_completed: bool
     size: int
 
 
@@ -72,14 +71,14 @@ class BlobQueries(Queries):
         self.require_not_deleting([digest])
 
     def announced(self, push_id: UUID, digests: Iterable[str]) -> dict[str, Announced]:
-        """What a push said of blobs; those that it did not announce are left out."""
+        """What a push under way said of blobs; those that it did not announce are left out."""
         found: dict[str, Announced] = {}
         joined = push_blobs.join(pushes, pushes.c.id == push_blobs.c.push_id)
-        columns = push_blobs.c.digest, push_blobs.c.size, pushes.c.principal, pushes.c.completed_number
+        columns = push_blobs.c.digest, push_blobs.c.size, pushes.c.principal
         query = select(*columns).select_from(joined).where(pushes.c.id == push_id)
         for part in _steps(list(digests)):
             for row in self.connection.execute(query.where(push_blobs.c.digest.in_(part))):
-                found[row.digest] = Announced(row.principal, row.completed_number is not None, row.size)
+                found[row.digest] = Announced(row.principal, row.size)
         return found
 
     def stored(self, digests: Iterable[str]) -> dict[str, int | None]:
@@ -90,16 +89,22 @@ class BlobQueries(Queries):
             found |= {row.digest: row.size for row in self.connection.execute(query)}
         return found
 
+    def being_deleted(self, digests: Iterable[str]) -> set[str]:
+        """Those that a sweep is about to delete."""
+        found: set[str] = set()
+        for part in _steps(list(digests)):
+            query = select(blobs.c.digest).where(blobs.c.digest.in_(part), blobs.c.state == BlobState.DELETING.value)
+            found |= set(self.connection.execute(query).scalars())
+        return found
+
     def require_not_deleting(self, digests: Iterable[str]) -> None:
         """Refuse to go on with bytes that a sweep is about to delete.
 
         Raises:
             NotAvailable: Some are.
         """
-        for part in _steps(list(digests)):
-            deleting = blobs.c.state == BlobState.DELETING.value
-            if self.connection.execute(select(blobs.c.digest).where(blobs.c.digest.in_(part), deleting)).first():
-                raise NotAvailable("Bytes of this push are just being swept away.", remedy="Try again in a moment.")
+        if self.being_deleted(digests):
+            raise NotAvailable("Bytes of this push are just being swept away.", remedy="Try again in a moment.")
 
     def note_stored(self, sizes: Mapping[str, int]) -> None:
         """Remember that blobs are stored.
@@ -118,10 +123,14 @@ class BlobQueries(Queries):
             )
         self.require_not_deleting(sizes)
 
-    def note_lost(self, digest: str) -> None:
-        """Remember that a blob's object is not there, or not whole; a push that has it sends it again."""
+    def note_lost(self, digest: str) -> bool:
+        """Remember that a blob's object is not there, or not whole; a push that has it sends it again.
+
+        Returns:
+            Whether that was news.
+        """
         lost = update(blobs).where(blobs.c.digest == digest, blobs.c.state.in_(_HERE))
-        self.connection.execute(lost.values(state=BlobState.LOST.value))
+        return self.connection.execute(lost.values(state=BlobState.LOST.value)).rowcount > 0
 
     def _save(self, digests: Iterable[str]) -> set[str]:
         """Say that blobs are needed now; gives those that are stored."""

@@ -5,7 +5,7 @@ database is `NotAvailable`, never a driver's exception.
 """
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 
@@ -66,17 +66,20 @@ class Catalog:
             return migrate(self.url)
 
     @contextmanager
-    def sweeping(self) -> Iterator[None]:
+    def sweeping(self) -> Iterator[Callable[[], None]]:
         """The right to sweep, which one process has at a time; the database or the system takes it from a dead one.
+
+        Yields:
+            Raises `NotAvailable` where the right was lost meanwhile, with the connection that held it.
 
         Raises:
             Conflict: Somebody else is sweeping.
             NotAvailable: The database is away.
         """
-        with database_errors(self.url), sweep_lock(self._readers) as is_mine:
-            if not is_mine:
+        with database_errors(self.url), sweep_lock(self._readers) as still_mine:
+            if still_mine is None:
                 raise Conflict("Another process is sweeping.", remedy="Let it finish.")
-            yield
+            yield still_mine
 
     def check(self) -> None:
         """Prove that the database answers and has the schema this program needs.

@@ -6,7 +6,7 @@ a transaction that reads first and wants to write later is refused at once, what
 
 import fcntl
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -70,15 +70,24 @@ def for_writing(engine: Engine) -> Engine:
 
 
 @contextmanager
-def sweep_lock(engine: Engine) -> Iterator[bool]:
-    """A lock between processes that dies with its holder; False where another one has it."""
+def sweep_lock(engine: Engine) -> Iterator[Callable[[], None] | None]:
+    """A lock between processes that dies with its holder; None where another one has it.
+
+    Yields:
+        Raises where the connection that holds the lock is gone.
+    """
     if engine.dialect.name == "postgresql":
         with engine.connect() as connection:
             key = {"key": _SWEEP_LOCK}
             is_mine = connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), key)
             connection.commit()  # the lock is the session's; no transaction stays open meanwhile
+
+            def still_mine() -> None:
+                connection.execute(text("SELECT 1"))
+                connection.commit()
+
             try:
-                yield bool(is_mine)
+                yield still_mine if is_mine else None
             finally:
                 if is_mine:
                     connection.execute(text("SELECT pg_advisory_unlock(:key)"), key)
@@ -87,9 +96,9 @@ def sweep_lock(engine: Engine) -> Iterator[bool]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            yield False
+            yield None
             return
-        yield True
+        yield lambda: None
 
 
 @contextmanager

@@ -47,7 +47,7 @@ class LineageQueries(VersionLookup):
     def blobs_of_version(self, name: ModelName, number: int) -> dict[str, int]:
         """Size by digest of every blob a version has: its files' parts, its manifest and its golden samples.
 
-        Those that are lost, or whose size was never measured, are left out.
+        Those whose size was never measured are left out.
         """
         joined = version_blobs.join(blobs, blobs.c.digest == version_blobs.c.digest)
         query = select(blobs.c.digest, blobs.c.size).select_from(joined)

@@ -58,7 +58,7 @@ class VersionLookup(Queries):
             missing = f"{ref.model} has no ready version with interface {ref.interface}."
         else:
             wanted, missing = _is_ready(), f"{ref.model} has no ready version."
-        found = self._find(_of(ref.model) & wanted, limit=1, ready_first=True)
+        found = self._find(_of(ref.model) & wanted, limit=1, ready_first=ref.digest is not None)
         if found:
             return found[0]
         self.require_model(ref.model)

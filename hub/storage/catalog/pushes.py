@@ -2,13 +2,13 @@
 
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 
 from hub.domain.errors import PushNotFound
 from hub.domain.names import ModelName, Reference
 from hub.storage.catalog.queries import AnyRow, Queries
 from hub.storage.catalog.records import PushRecord
-from hub.storage.catalog.tables import pushes
+from hub.storage.catalog.tables import push_blobs, pushes
 
 
 class PushQueries(Queries):
@@ -54,7 +54,7 @@ class PushQueries(Queries):
         return found
 
     def complete_push(self, push_id: UUID, number: int) -> None:
-        """Remember the version that a push became.
+        """Remember the version that a push became, and end its leases.
 
         Raises:
             PushNotFound: No such push.
@@ -62,6 +62,7 @@ class PushQueries(Queries):
         statement = update(pushes).where(pushes.c.id == push_id).values(completed_number=number)
         if not self.connection.execute(statement).rowcount:
             raise _push_not_found(push_id)
+        self.connection.execute(delete(push_blobs).where(push_blobs.c.push_id == push_id))
 
 
 def _push_not_found(push_id: UUID) -> PushNotFound:

@@ -14,6 +14,7 @@ from hub.storage.catalog.queries import now
 from hub.storage.catalog.tables import blobs, push_blobs, pushes, version_blobs
 
 PAGE = 1_000
+CLAIM = 200
 _STORED, _CONDEMNED, _DELETING = BlobState.STORED.value, BlobState.CONDEMNED.value, BlobState.DELETING.value
 
 
@@ -52,7 +53,17 @@ class SweepQueries(BlobQueries):
             self.connection.execute(self._insert(blobs).on_conflict_do_nothing(), rows)
         return len(rows)
 
-    def claim_condemned(self, condemned_before: datetime, limit: int = PAGE) -> list[tuple[str, int | None]]:
+    def restore_lost(self, digests: Sequence[str]) -> int:
+        """Call those stored again that were lost and are in the store after all."""
+        back = update(blobs).where(blobs.c.digest.in_(digests), blobs.c.state == BlobState.LOST.value)
+        return self.connection.execute(back.values(state=_STORED, condemned_at=None)).rowcount
+
+    def lost(self) -> list[str]:
+        """Lost blobs that somebody needs."""
+        query = select(blobs.c.digest).where(blobs.c.state == BlobState.LOST.value, _is_needed())
+        return list(self.connection.execute(query.order_by(blobs.c.digest)).scalars())
+
+    def claim_condemned(self, condemned_before: datetime, limit: int = CLAIM) -> list[tuple[str, int | None]]:
         """Take blobs for deletion that were condemned before a moment and that still nobody needs.
 
         Returns:

@@ -25,6 +25,7 @@ from sqlalchemy import (
 
 from hub.domain.manifest import Draft
 from hub.domain.reports import Report
+from hub.domain.versions import State
 from hub.storage.catalog.columns import DigestText, Document, Name, RowId, UtcTime
 
 METADATA = MetaData(
@@ -70,7 +71,7 @@ versions = Table(
     Column("digest", DigestText, nullable=False, index=True),
     Column("content_digest", DigestText, nullable=False),
     Column("kind", String(16), nullable=False),
-    Column("state", String(16), nullable=False, index=True),
+    Column("state", String(16), nullable=False),
     Column("interface", Integer),
     Column("size", BigInteger, nullable=False),
     Column("created_at", UtcTime, nullable=False),
@@ -81,7 +82,11 @@ versions = Table(
     Column("manifest", LargeBinary, nullable=False),
     Column("report", Document(Report), nullable=False),
     Index(None, "model", "content_digest"),
+    Index(None, "model", "state", "number"),
 )
+# Of the many versions of all models, only those that are not finished are ever looked for by their state alone.
+_IS_VALIDATING = versions.c.state == State.VALIDATING.value
+Index("ix_versions_validating", versions.c.state, sqlite_where=_IS_VALIDATING, postgresql_where=_IS_VALIDATING)
 
 aliases = Table(
     "aliases",

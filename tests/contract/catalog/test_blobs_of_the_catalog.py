@@ -146,6 +146,28 @@ def test_what_is_being_deleted_is_there_for_nobody(catalog: Catalog, make: Any, 
     assert stored(catalog, blobs) == {blobs[0]}
 
 
+def test_a_completed_push_leases_nothing_more(catalog: Catalog, make: Any, blobs: list[str]) -> None:
+    push = make.push()
+    with catalog.begin() as tx:
+        tx.add_push(push)
+        tx.lease_blobs(push.id, {blobs[0]: 10})
+        tx.complete_push(push.id, make.add(tx, make.TRUNK, "one").number)
+        assert tx.announced(push.id, blobs) == {}
+    assert condemn(catalog, blobs) == 3
+
+
+def test_what_was_lost_and_is_needed_is_named_until_it_is_back(catalog: Catalog, make: Any, blobs: list[str]) -> None:
+    push = make.push()
+    with catalog.begin() as tx:
+        tx.add_push(push)
+        tx.lease_blobs(push.id, {blobs[0]: 10})
+        assert [tx.note_lost(digest) for digest in (blobs[0], blobs[1], blobs[0])] == [True, True, False]
+        assert tx.lost() == [blobs[0]]
+        assert tx.restore_lost(blobs) == 2
+        assert tx.lost() == []
+    assert stored(catalog, blobs) == set(blobs)
+
+
 def test_a_lost_blob_is_not_stored_until_it_is_noted_again(catalog: Catalog, make: Any, blobs: list[str]) -> None:
     with catalog.begin() as tx:
         tx.note_lost(blobs[0])
@@ -195,7 +217,7 @@ def test_a_push_says_what_it_announced(catalog: Catalog, make: Any) -> None:
         tx.add_push(push)
         tx.lease_blobs(push.id, {make.digest("one"): 3})
         asked = [make.digest("one"), make.digest("two")]
-        assert tx.announced(push.id, asked) == {make.digest("one"): Announced("ada", is_completed=False, size=3)}
+        assert tx.announced(push.id, asked) == {make.digest("one"): Announced("ada", size=3)}
         assert tx.announced(uuid4(), asked) == {}
 
 

@@ -1,7 +1,6 @@
 """Bytes through the hub itself: places, packed bodies, whole files, and a server in front that serves them."""
 
 import gzip
-import os
 import shutil
 import sqlite3
 import time
@@ -11,12 +10,13 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from hub.domain.access import Scope
+from hub.domain.access import Principal, Scope
 from hub.domain.digests import digest_of
 from hub.domain.manifest import BlobRef, Draft, File, Kind
 from hub.protocol import paths
+from hub.protocol.schemas import CreateToken
 from hub.storage.blobs.layout import path_of
-from tests.support.processes import free_ports, running, wait_until
+from tests.support.processes import free_ports, own_folder, running, wait_until
 
 NAME = "acme/half"
 
@@ -136,6 +136,65 @@ def test_a_stored_blob_that_was_damaged_is_asked_for_again(hub, files):
     assert admin.http.get(paths.version_file(NAME, 1, "assets/words")).content == files["assets/words"]
 
 
+@pytest.mark.parametrize("difference", [-1, 1])
+def test_saying_that_anothers_blob_has_another_size_does_it_no_harm(hub, files, saved_model, difference):
+    admin, writer = hub.admin, hub.caller(Scope.WRITE)
+    admin.push(NAME, files)
+    words = files["assets/words"]
+    graph = saved_model(producer="mallory")
+    wrong = BlobRef(digest=digest_of(words), size=len(words) + difference)
+    lies = (
+        File(path="saved_model.pb", size=len(graph), digest=digest_of(graph), blobs=(_whole(graph),)),
+        File(path="assets/w", size=wrong.size, digest=digest_of(b"x"), blobs=(wrong,)),
+    )
+    body = {"model": "mallory/m", "draft": Draft(kind=Kind.TRUNK, files=lies).model_dump(mode="json")}
+    assert writer.problem("POST", paths.PUSHES, 422, json=body)["code"] == "invalid-request"
+    assert admin.http.get(paths.version_file(NAME, 1, "assets/words")).content == words
+
+
+def test_a_file_that_its_stored_blobs_do_not_make_up_does_them_no_harm(hub, files, saved_model):
+    admin, writer = hub.admin, hub.caller(Scope.WRITE)
+    admin.push(NAME, files)
+    words, graph = files["assets/words"], saved_model(producer="mallory")
+    lie = File(path="assets/w", size=len(words), digest=digest_of(b"x"), blobs=(_whole(words),))
+    honest = File(path="saved_model.pb", size=len(graph), digest=digest_of(graph), blobs=(_whole(graph),))
+    ticket = writer.begin("mallory/m", Draft(kind=Kind.TRUNK, files=(honest, lie)))
+    assert ticket.missing == (digest_of(graph),)
+    writer.http.put(writer.places(ticket)[0], content=graph).raise_for_status()
+    complete = paths.push_complete(str(ticket.push_id))
+    assert writer.problem("POST", complete, 422)["code"] == "digest-mismatch"
+    assert admin.http.get(paths.version_file(NAME, 1, "assets/words")).content == words
+
+
+def _whole(data: bytes) -> BlobRef:
+    return BlobRef(digest=digest_of(data), size=len(data))
+
+
+def test_a_push_begun_again_while_it_completes_is_as_private_as_was_asked_last(hub, files, draft_of):
+    admin = hub.admin
+    draft, blobs = in_blobs(files, 1 << 20)
+    ticket = admin.begin(NAME, draft, message="first")
+    for digest, data in blobs.items():
+        admin.http.put(paths.push_blob(str(ticket.push_id), digest), content=data).raise_for_status()
+    again = admin.begin(NAME, draft, message="second", is_private=True, alias="stable")
+    assert (again.push_id, again.missing) == (ticket.push_id, ())
+    admin.http.post(paths.push_complete(str(ticket.push_id))).raise_for_status()
+    version = admin.settled(NAME, 1).version
+    assert (version.message, version.aliases) == ("second", ("stable",))
+    assert admin.http.get(paths.model(NAME)).json()["is_private"] is True
+
+
+def test_a_token_called_anonymous_opens_nothing_for_people_without_one(hub, files):
+    words = digest_of(files["assets/words"])
+    hub.admin.push(NAME, files, is_private=True)
+    named = hub.house.access.create(
+        Principal(name="root", scope=Scope.ADMIN), CreateToken(name="anonymous", scope=Scope.READ)
+    )
+    url = paths.version_blob(NAME, 1, words)
+    assert hub.nobody.http.get(url, headers={"Authorization": f"Bearer {named.secret}"}).status_code == 200
+    assert hub.nobody.http.get(url).status_code == 404
+
+
 def test_completing_what_takes_long_is_asked_for_again_and_done_once(hub, files, monkeypatch):
     admin = hub.admin
     monkeypatch.setattr("hub.api.routes.pushes.PATIENCE_S", 0.1)
@@ -173,21 +232,18 @@ http {{
 """
 
 
-def test_nginx_serves_the_bytes_that_the_hub_allows(start_hub, files, tmp_path):
-    hub = start_hub(accel_redirect="/stored")
-    hub.admin.push(NAME, files, is_private=True)
-    (port,) = free_ports(1)
-    folder = tmp_path / "nginx"
-    folder.mkdir()
-    config = NGINX.format(folder=folder, port=port, hub=hub.url, blobs=hub.house.settings.data_path / "blobs")
+def test_nginx_serves_the_bytes_that_the_hub_allows(start_hub, files):
     if shutil.which("nginx") is None:
         pytest.fail("nginx is missing: sh tests/system_packages.sh, as root, or install it.")
-    (folder / "conf").write_text(config + "\nuser root;" if os.geteuid() == 0 else config)
+    (port,) = free_ports(1)
     words = files["assets/words"]
     url = paths.version_blob(NAME, 1, digest_of(words))
-    with running(["nginx", "-c", str(folder / "conf")], folder / "log", stop=15) as server:
-        client = hub.admin.http
-        front = f"http://127.0.0.1:{port}"
+    with own_folder("nginx-") as folder:
+        folder.chmod(0o755)  # nginx' workers are another user where it is started by root
+        hub = start_hub(accel_redirect="/stored", storage_url=f"file://{folder}/blobs")
+        hub.admin.push(NAME, files, is_private=True)
+        (folder / "conf").write_text(NGINX.format(folder=folder, port=port, hub=hub.url, blobs=folder / "blobs"))
+        client, front = hub.admin.http, f"http://127.0.0.1:{port}"
 
         def is_up() -> bool:
             try:
@@ -195,12 +251,13 @@ def test_nginx_serves_the_bytes_that_the_hub_allows(start_hub, files, tmp_path):
             except httpx2.TransportError:
                 return False
 
-        wait_until(is_up, server, folder / "log")
-        assert client.get(front + url).content == words
-        part = client.get(front + url, headers={"Range": "bytes=5-9"})
-        assert (part.status_code, part.content) == (206, words[5:10])
-        assert hub.nobody.http.get(front + url).status_code == 404
-        assert client.get(f"{front}/stored/{path_of(digest_of(words))}").status_code == 404
-    direct = client.get(url)
-    assert direct.headers["x-accel-redirect"] == f"/stored/{path_of(digest_of(words))}"
-    assert direct.content == b""
+        with running(["nginx", "-c", str(folder / "conf")], folder / "log", stop=15) as server:
+            wait_until(is_up, server, folder / "log")
+            assert client.get(front + url).content == words
+            part = client.get(front + url, headers={"Range": "bytes=5-9"})
+            assert (part.status_code, part.content) == (206, words[5:10])
+            assert hub.nobody.http.get(front + url).status_code == 404
+            assert client.get(f"{front}/stored/{path_of(digest_of(words))}").status_code == 404
+        direct = client.get(url)
+        assert direct.headers["x-accel-redirect"] == f"/stored/{path_of(digest_of(words))}"
+        assert direct.content == b""

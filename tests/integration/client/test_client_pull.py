@@ -133,6 +133,33 @@ def test_a_file_of_several_blobs_is_put_together_and_shared_by_blob(client: Clie
     assert len(running.wire.downloads()) == before + 1
 
 
+def test_a_cached_file_that_rotted_is_fetched_with_the_others(client: Client, running, make_model: MakeModel):
+    start = os.urandom(BLOB_BYTES)
+    client.push(make_model("one", weights=start + b"old"), "acme/echo")
+    cached = client.pull("acme/echo") / "assets.extra" / "weights"
+    times = cached.stat()
+    cached.chmod(0o644)
+    with cached.open("r+b") as file:
+        file.write(b"?")
+    os.utime(cached, ns=(times.st_atime_ns, times.st_mtime_ns))
+    second = make_model("two", weights=start + b"new")
+    client.push(second, "acme/echo")
+    assert contents(client.pull("acme/echo@2")) == contents(second)
+
+
+def test_what_an_interrupted_pull_left_is_not_taken_for_the_file(client: Client, running, make_model: MakeModel):
+    """Its graph lies half written in a staging folder when another version with the same graph was pulled whole."""
+    first = make_model("one", notes=b"one")
+    client.push(first, "acme/echo")
+    client.push(make_model("two", notes=b"two"), "acme/echo")
+    client.pull("acme/echo@2")
+    digest = client.resolve("acme/echo@1").digest
+    staging = Path(os.environ["HUB_CACHE"]) / "downloads" / digest[7:] / "snapshot"
+    staging.mkdir(parents=True)
+    (staging / "saved_model.pb").write_bytes(bytes((first / "saved_model.pb").stat().st_size))
+    assert contents(client.pull("acme/echo@1")) == contents(first)
+
+
 def test_a_version_that_was_pulled_once_needs_no_hub(
     client: Client, running, pushed: Path, caplog: pytest.LogCaptureFixture
 ):

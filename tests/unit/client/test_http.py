@@ -1,6 +1,8 @@
 """What is sent again, and what is not."""
 
+import socket
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
@@ -89,6 +91,29 @@ def test_an_upload_is_one_attempt(server: Server, http: Http):
         http.upload("/x", iter([b"by", b"tes"]), 5)
     http.upload("/x", iter([b"by", b"tes"]), 5)
     assert server.bodies == [b"bytes", b"bytes"]
+
+
+def test_a_slow_line_is_waited_for(monkeypatch: pytest.MonkeyPatch):
+    """What is sent takes as long as it takes; only connecting has the short time-out."""
+    monkeypatch.setattr("hub.client.http.CONNECT_TIMEOUT_S", 0.3)
+    listener = socket.create_server(("127.0.0.1", 0))
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 12)
+
+    def receive_slowly() -> None:
+        line, _ = listener.accept()
+        with line:
+            time.sleep(1.0)
+            while b"end" not in line.recv(1 << 20)[-10:]:
+                pass
+            line.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
+
+    receiver = threading.Thread(target=receive_slowly)
+    receiver.start()
+    body = bytes(16 << 20) + b"end"
+    with Http(Connection(f"http://127.0.0.1:{listener.getsockname()[1]}")) as http:
+        http.upload("/x", iter([body]), len(body))
+    receiver.join()
+    listener.close()
 
 
 def test_a_hub_that_stays_busy_is_given_up(server: Server, http: Http):

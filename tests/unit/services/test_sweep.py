@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 
 from hub.domain.digests import digest_of
-from hub.domain.errors import Conflict
+from hub.domain.errors import Conflict, NotAvailable
 from hub.domain.manifest import BlobRef, Draft, File, Kind
 from hub.domain.names import ModelName
 from hub.services.sweep import Sweeps
@@ -117,8 +117,12 @@ def test_bytes_that_vanished_are_named_and_asked_for_by_the_next_push(catalog: C
     name = store(catalog, blobs, b"needed")
     begin_push(catalog, b"needed")
     (blobs.root / path_of(name)).unlink()
-    assert sweeps(catalog, blobs).run().lost == (name,)
+    for _ in range(2):
+        assert sweeps(catalog, blobs).run().lost == (name,)
+    put(blobs, b"needed")
     assert sweeps(catalog, blobs).run().lost == ()
+    (blobs.root / path_of(name)).unlink()
+    assert sweeps(catalog, blobs).run().lost == (name,)
     push = begin_push(catalog, b"needed")
     with catalog.begin() as tx:
         assert tx.lease_blobs(push.id, push.draft.blobs()) == set()
@@ -127,6 +131,16 @@ def test_bytes_that_vanished_are_named_and_asked_for_by_the_next_push(catalog: C
 def test_two_do_not_sweep_at_once(catalog: Catalog, blobs: FilesystemBlobStore):
     with catalog.sweeping(), pytest.raises(Conflict):
         sweeps(catalog, blobs).run()
+
+
+def test_a_sweep_that_shall_stop_ends_with_what_it_has_done(catalog: Catalog, blobs: FilesystemBlobStore):
+    name = store(catalog, blobs, b"unneeded")
+    sweep = sweeps(catalog, blobs)
+    sweep.stop()
+    with pytest.raises(NotAvailable, match="stopping"):
+        sweep.run()
+    assert blobs.has(name)
+    assert sweeps(catalog, blobs).run().deleted == 1
 
 
 def test_sweeping_beside_pushes_takes_nothing_that_is_needed(catalog: Catalog, blobs: FilesystemBlobStore):

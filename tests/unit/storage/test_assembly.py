@@ -105,6 +105,37 @@ def test_bytes_that_were_lost_since_they_were_noted_are_found_out(tmp_path: Path
         resumed.check()
 
 
+def test_a_file_of_one_blob_that_was_lost_since_is_found_out_too(tmp_path: Path):
+    resumed = Assembly([file("graph", b"graph")], tmp_path)
+    resumed.write(digest(b"graph"), [b"graph"])
+    (tmp_path / "graph").write_bytes(bytes(5))
+    again = Assembly([file("graph", b"graph")], tmp_path, done=[digest(b"graph")])
+    with pytest.raises(DigestMismatch):
+        again.check()
+
+
+def test_a_file_that_is_gone_is_missing_whatever_was_noted(tmp_path: Path):
+    Assembly(FILES, tmp_path).write(digest(b"graph"), [b"graph"])
+    (tmp_path / "graph").unlink()
+    assert digest(b"graph") in Assembly(FILES, tmp_path, done=[digest(b"graph")]).missing
+
+
+def test_going_on_opens_what_was_sealed_and_leaves_other_peoples_files_alone(tmp_path: Path):
+    first = Assembly(FILES, tmp_path / "new")
+    fill(first, lambda name: iter([BYTES[name]]))
+    (tmp_path / "new" / "graph").chmod(0o444)
+    other = tmp_path / "other"
+    other.write_bytes(b"three")
+    (tmp_path / "new" / "again").unlink()
+    (tmp_path / "new" / "again").hardlink_to(other)
+    second = Assembly(FILES, tmp_path / "new", done=BYTES)
+    assert set(second.missing) == {digest(PARTS[1])}
+    second.write(digest(PARTS[1]), [PARTS[1]])
+    second.check()
+    assert_whole(tmp_path / "new")
+    assert other.read_bytes() == b"three"
+
+
 def test_filling_stops_at_the_first_failure_and_says_which(tmp_path: Path):
     def broken(name: str):
         if name == digest(b"graph"):

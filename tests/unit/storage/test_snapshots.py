@@ -240,8 +240,10 @@ def test_a_maker_killed_at_any_moment_leaves_a_whole_snapshot_or_none(
     whole = {"saved_model.pb": b"graph", "variables/data": b"".join(parts)}
     shown = [path for path in (tmp_path / "snapshots").glob("*") if path.name != ".work"]
     assert [contents(folder) for folder in shown] == [whole] * len(shown)
-    assert contents(Snapshots(blobs, tmp_path / "snapshots").path(version)) == whole
+    again = Snapshots(blobs, tmp_path / "snapshots")
+    again.sweep()
     assert leftovers(tmp_path / "snapshots") == []
+    assert contents(again.path(version)) == whole
 
 
 def made_of(blobs: BlobStore, publish: Publish, *words: str) -> list[str]:
