@@ -80,7 +80,7 @@ class Http:
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
-        self._pools: dict[str | None, urllib3.PoolManager] = {}
+        self._pools: dict[tuple[str | None, str], urllib3.PoolManager] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -206,16 +206,18 @@ class Http:
         parts = urlsplit(url)
         host = parts.hostname or ""
         proxy = None if _is_this_machine(host) or proxy_bypass(host) else getproxies().get(parts.scheme)
-        if proxy not in self._pools:
+        key = proxy, parts.scheme
+        if key not in self._pools:
+            tls = _tls() if "https" in (parts.scheme, urlsplit(proxy or "").scheme) else None
             timeout = urllib3.Timeout(connect=CONNECT_TIMEOUT_S, read=READ_TIMEOUT_S)
             made = (
-                urllib3.PoolManager(maxsize=POOL, ssl_context=_tls(), timeout=timeout)
+                urllib3.PoolManager(maxsize=POOL, ssl_context=tls, timeout=timeout)
                 if proxy is None
-                else urllib3.ProxyManager(proxy, maxsize=POOL, ssl_context=_tls(), timeout=timeout)
+                else urllib3.ProxyManager(proxy, maxsize=POOL, ssl_context=tls, timeout=timeout)
             )
             made.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
-            self._pools[proxy] = made
-        return self._pools[proxy]
+            self._pools[key] = made
+        return self._pools[key]
 
     def _url(self, place: str) -> str:
         return place if "://" in place else self.connection.url + place
@@ -287,7 +289,7 @@ def _as_text(value: str | int | bool) -> str:
 def _reason(error: trouble.HTTPError) -> str:
     # urllib3 puts the connection object and the whole URL into its messages: the cause alone is for people.
     cause = error.__cause__ or error.__context__
-    if isinstance(error, trouble.TimeoutError):
+    if isinstance(error, trouble.TimeoutError) and not isinstance(error, trouble.NewConnectionError):
         return "it took too long"
     return (getattr(cause, "strerror", None) or str(cause)) if isinstance(cause, OSError) else type(error).__name__
 

@@ -1,7 +1,7 @@
 """The journal of an unfinished pull: which blobs are there, written down one by one, for the process that goes on.
 
-Law: a blob is noted after its bytes were written and checked, so a killed process loses at most the blobs in flight. A
-power cut may lose bytes that were noted; the check of whole files finds that.
+Law: a blob is noted after its bytes were written, so a killed process loses at most the blobs in flight. Bytes that
+came wrong, or that a power cut lost, are found by the check of whole files, whoever noted them.
 """
 
 import os
@@ -20,7 +20,6 @@ class Journal:
         self._turn = threading.Lock()
         text = path.read_text(encoding="ascii", errors="replace") if path.exists() else ""
         self.done = frozenset(line for line in text.split("\n") if is_digest(line))
-        self.was_there = bool(self.done)
 
     def note(self, digest: str) -> None:
         """Write down that a blob is there."""

@@ -179,14 +179,18 @@ def _fetch(client: Operations, cache: Cache, version: Version, progress: Progres
     files, blobs = cache.find({file.digest for file in manifest.files}, manifest.blobs().keys())
     rest = _link(manifest.files, files, staging)
     journal = Journal(downloads / "journal")
-    try:
-        _fill(client, version, Assembly(rest, staging, journal.done, is_to_last=True), blobs, journal, progress, pace)
-    except DigestMismatch as error:
-        if not journal.was_there:
-            raise TransferFailed(error.detail, remedy="Pull again.", **error.facts) from error
-        # What a pull before this one left is not what its journal says, as after a power cut: begin anew.
-        cache.drop_download(version.digest)
-        return _fetch(client, cache, version, progress, pace)
+    assembly = Assembly(rest, staging, journal.done, is_to_last=True)
+    for is_last in (False, True):
+        _fill(client, version, assembly, blobs if not is_last else {}, journal, progress, pace)
+        try:
+            assembly.check()
+        except DigestMismatch as error:
+            # Bytes came wrong, or what a pull before this one left is not what its journal says: fetch those again.
+            if is_last or not assembly.missing:
+                cache.drop_download(version.digest)
+                raise TransferFailed(error.detail, remedy="Pull again.", **error.facts) from error
+        else:
+            break
     cache.keep(data, staging)
     return manifest
 
@@ -214,7 +218,6 @@ def _fill(
     meter = Meter(progress, Stage.DOWNLOAD, sum(assembly.missing.values()))
     Transfer(client.http, places, meter, pace).download_all(assembly, journal.note)
     progress(Progress(Stage.ASSEMBLE))
-    assembly.check()
 
 
 def _link(files: Sequence[File], here: Mapping[str, Path], staging: Path) -> list[File]:

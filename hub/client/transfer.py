@@ -1,6 +1,6 @@
 """Moves blobs between this machine and a hub or its object store: several at a time, in bounded memory, resumable.
 
-Laws: a blob that arrived counts only after its sha256 was checked; one whose transfer breaks is gone on with by a Range
+Laws: a blob that arrived counts only with all of its bytes; one whose transfer breaks is gone on with by a Range
 request; the first failure that trying again does not mend stops the other transfers, and so does Ctrl-C; a process that
 is killed leaves to the next one all but the blobs in flight.
 """
@@ -31,7 +31,7 @@ from hub.domain.errors import (
 )
 from hub.storage.assembly import Assembly
 
-ATTEMPTS = 6
+ATTEMPTS = 8
 THREADS = 4
 _Item = TypeVar("_Item")
 _WORTH_ANOTHER_TRY = (HubUnreachable, NotAvailable, Overloaded, StoreRefused, StoreUnreachable)

@@ -1,10 +1,12 @@
 """Assembly: a version's files, put together in a directory from blobs that come in any order and from many threads.
 
-Laws: bytes of a blob count only once their sha256 was checked; a blob that stands in several places is needed once; a
-file is whole when its own sha256 was checked too, over what lies on the disk; what was written before a crash can be
-gone on with by whoever remembers which blobs were done.
+Laws: a file is whole when its own sha256 was checked, over what lies on the disk; where that fails every one of its
+blobs is checked, and those that are wrong are missing again; a blob that stands in several places is needed once; what
+was written before a crash can be gone on with by whoever remembers which blobs were done.
 
-A file's sha256 is taken in step with its blobs: whoever finishes the next one in line hashes on, while others write.
+Every byte is hashed once: a file's sha256 is taken in step with its blobs, by whoever finishes the next one in line,
+while others write; a file of one blob is hashed as it comes. That the blobs of a file whose sha256 is right are right
+needs no second hash.
 """
 
 import errno
@@ -16,6 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NoReturn
 
 from hub.domain.digests import read_at
 from hub.domain.errors import DigestMismatch, InvalidModel
@@ -52,6 +55,26 @@ class _Whole:
     @property
     def is_one_blob(self) -> bool:
         return len(self.file.blobs) == 1 and self.file.blobs[0].digest == self.file.digest
+
+    def begin_anew(self, wrong: Collection[str]) -> None:
+        """Forget what was hashed, and that blobs are there which are wrong."""
+        self.hash, self.hashed, self.offset = hashlib.sha256(), 0, 0
+        self.there = [
+            there and blob.digest not in wrong for there, blob in zip(self.there, self.file.blobs, strict=True)
+        ]
+
+    def wrong_blobs(self) -> list[str]:
+        """Those of its blobs that do not have their digests on the disk."""
+        wrong, offset = [], 0
+        with self.path.open("rb", buffering=0) as file:
+            for blob in self.file.blobs:
+                hashed = hashlib.sha256()
+                for chunk in read_at(file.fileno(), offset, blob.size):
+                    hashed.update(chunk)
+                if f"sha256:{hashed.hexdigest()}" != blob.digest:
+                    wrong.append(blob.digest)
+                offset += blob.size
+        return wrong
 
     @property
     def is_checked(self) -> bool:
@@ -132,22 +155,23 @@ class Assembly:
             pieces: Its bytes in order.
 
         Raises:
-            DigestMismatch: They are others than announced; what they overwrote counts as missing.
+            DigestMismatch: They are more or fewer than announced, or not those of a file that is this blob alone.
             OSError: The disk is full or cannot be written.
         """
         first, *others = self._spots[digest]
         size = self._sizes[digest]
-        hashed = hashlib.sha256()
+        hashed = hashlib.sha256() if any(spot.owner.is_one_blob for spot in self._spots[digest]) else None
         count = 0
         handle = os.open(first.path, os.O_RDWR)
         try:
             for piece in pieces:
-                hashed.update(piece)
+                if hashed is not None:
+                    hashed.update(piece)
                 if count + len(piece) > size:
                     raise _mismatch(first, digest)
                 _write(handle, piece, first.offset + count)
                 count += len(piece)
-            if count != size or f"sha256:{hashed.hexdigest()}" != digest:
+            if count != size or (hashed is not None and f"sha256:{hashed.hexdigest()}" != digest):
                 raise _mismatch(first, digest)
             if self._is_to_last and size >= _WORTH_BEGINNING:
                 begin_sync(handle, first.offset, size)
@@ -162,16 +186,26 @@ class Assembly:
         """Check the sha256 of every file.
 
         Raises:
-            DigestMismatch: A file's blobs do not make up its digest; ``facts["path"]`` is the file.
+            DigestMismatch: A blob has other bytes than announced, ``facts["digest"]``, and is missing again with all
+                others that have; or else a file's blobs do not make up its digest, ``facts["path"]``.
             OSError: The disk cannot be read.
         """
         for whole in (whole for whole in self._files if not whole.is_checked):
             whole.advance()
             if f"sha256:{whole.hash.hexdigest()}" != whole.file.digest:
-                path = whole.file.path
-                raise DigestMismatch(
-                    f"The blobs of {path} do not make up its digest.", remedy="Push the files again.", path=path
-                )
+                self._refuse(whole)
+
+    def _refuse(self, whole: _Whole) -> NoReturn:
+        wrong = whole.wrong_blobs()
+        self._done -= set(wrong)
+        for other in self._files:
+            other.begin_anew(wrong)
+        if wrong:
+            raise _mismatch(self._spots[wrong[0]][0], wrong[0])
+        path = whole.file.path
+        raise DigestMismatch(
+            f"The blobs of {path} do not make up its digest.", remedy="Push the files again.", path=path
+        )
 
     def _place(self, whole: _Whole) -> None:
         offset = 0

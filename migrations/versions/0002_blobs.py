@@ -49,7 +49,7 @@ def upgrade() -> None:
         sa.Column("condemned_at", MOMENT),
         sa.PrimaryKeyConstraint("digest", name=op.f("pk_blobs")),
     )
-    op.create_index(op.f("ix_blobs_state"), "blobs", ["state"])
+    op.create_index(op.f("ix_blobs_state_digest"), "blobs", ["state", "digest"])
     _list_what_versions_have(blobs)
     op.drop_index(op.f("ix_versions_state"), "versions")
     op.create_index(op.f("ix_versions_model_state_number"), "versions", ["model", "state", "number"])

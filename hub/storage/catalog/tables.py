@@ -151,9 +151,11 @@ blobs = Table(
     METADATA,
     Column("digest", DigestText, primary_key=True),
     Column("size", BigInteger),
-    Column("state", String(16), nullable=False, index=True),
+    Column("state", String(16), nullable=False),
     Column("referenced_at", UtcTime, nullable=False),
     Column("condemned_at", UtcTime),
+    # With the digest in it: SQLite would look through all stored blobs for a few by an index on the state alone.
+    Index(None, "state", "digest"),
 )
 
 pushes = Table(

@@ -128,6 +128,7 @@ def test_no_answer_names_the_hub_and_what_to_do(server: Server):
     with Http(server.connection) as http, pytest.raises(HubUnreachable, match="No answer") as caught:
         http.request("GET", "/x")
     assert server.connection.url in caught.value.detail
+    assert "refused" in caught.value.detail
     assert "hub serve" in str(caught.value.remedy)
 
 

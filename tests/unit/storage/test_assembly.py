@@ -101,8 +101,28 @@ def test_bytes_that_were_lost_since_they_were_noted_are_found_out(tmp_path: Path
     (tmp_path / "data").write_bytes(bytes(20))
     resumed = Assembly([two_parts], tmp_path, done=[digest(b"a" * 10)])
     resumed.write(digest(b"b" * 10), [b"b" * 10])
-    with pytest.raises(DigestMismatch):
+    with pytest.raises(DigestMismatch, match="of data has other bytes"):
         resumed.check()
+    assert set(resumed.missing) == {digest(b"a" * 10)}
+    resumed.write(digest(b"a" * 10), [b"a" * 10])
+    resumed.check()
+    assert (tmp_path / "data").read_bytes() == b"a" * 10 + b"b" * 10
+
+
+def test_a_blob_that_came_wrong_is_found_by_its_file_and_is_missing_again(tmp_path: Path):
+    assembly = Assembly(FILES, tmp_path)
+    wrong, right = digest(PARTS[0]), b"ONE" * 1000
+    assembly.write(wrong, [right])
+    for name, data in BYTES.items():
+        if name != wrong:
+            assembly.write(name, [data])
+    with pytest.raises(DigestMismatch) as caught:
+        assembly.check()
+    assert caught.value.facts["digest"] == wrong
+    assert set(assembly.missing) == {wrong}
+    assembly.write(wrong, [PARTS[0]])
+    assembly.check()
+    assert_whole(tmp_path)
 
 
 def test_a_file_of_one_blob_that_was_lost_since_is_found_out_too(tmp_path: Path):

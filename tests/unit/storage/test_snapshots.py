@@ -242,8 +242,8 @@ def test_a_maker_killed_at_any_moment_leaves_a_whole_snapshot_or_none(
     assert [contents(folder) for folder in shown] == [whole] * len(shown)
     again = Snapshots(blobs, tmp_path / "snapshots")
     again.sweep()
-    assert leftovers(tmp_path / "snapshots") == []
     assert contents(again.path(version)) == whole
+    assert leftovers(tmp_path / "snapshots") == []
 
 
 def made_of(blobs: BlobStore, publish: Publish, *words: str) -> list[str]:
