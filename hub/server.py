@@ -135,6 +135,7 @@ def sweep(settings: Settings, *, dry_run: bool) -> SweepReport:
         Conflict: Another process is sweeping.
         NotAvailable: The database or the store cannot be used, or has not the newest schema.
     """
+    configure_logging(settings.log_format, settings.log_level)
     catalog = Catalog(settings.database)
     try:
         catalog.check()
