@@ -99,12 +99,17 @@ def test_a_slow_line_is_waited_for(monkeypatch: pytest.MonkeyPatch):
     listener = socket.create_server(("127.0.0.1", 0))
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 12)
 
+    received = 0
+
     def receive_slowly() -> None:
+        nonlocal received
         line, _ = listener.accept()
         with line:
             time.sleep(1.0)
-            while b"end" not in line.recv(1 << 20)[-10:]:
-                pass
+            while piece := line.recv(1 << 20):
+                received += len(piece)
+                if b"end" in piece[-10:]:
+                    break
             line.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
 
     receiver = threading.Thread(target=receive_slowly)
@@ -114,6 +119,7 @@ def test_a_slow_line_is_waited_for(monkeypatch: pytest.MonkeyPatch):
         http.upload("/x", iter([body]), len(body))
     receiver.join()
     listener.close()
+    assert received > len(body)
 
 
 def test_a_hub_that_stays_busy_is_given_up(server: Server, http: Http):
