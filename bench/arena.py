@@ -9,10 +9,10 @@ from urllib.parse import quote
 
 from bench import servers
 from bench.processes import CannotRun, environment
-from bench.proxy import Counter, counting
 from bench.servers import BUCKET, Server
 from hub.client.operations import Operations
 from hub.client.push import Pushed, push
+from tests.support.counting import Counted, counting
 
 DIRECTORY, SEAWEEDFS = "directory", "seaweedfs"
 STORES = (DIRECTORY, SEAWEEDFS)
@@ -122,7 +122,7 @@ class CountedHub:
     """A hub whose clients come to it, and to its object store, through proxies that count."""
 
     hub: Server
-    counters: tuple[Counter, ...] = field(default=())
+    counters: tuple[Counted, ...] = field(default=())
 
     def reset(self) -> None:
         """Count from here."""
@@ -151,13 +151,13 @@ def counted_hub(store: str, folder: Path) -> Iterator[CountedHub]:
         url, counters = None, []
         if store == SEAWEEDFS:
             s3 = stack.enter_context(servers.seaweedfs(folder / "weed"))
-            port, counter = stack.enter_context(counting(s3.port))
+            counter = stack.enter_context(counting(s3.port))
             counters.append(counter)
-            url = _storage_url(s3, public=f"http://127.0.0.1:{port}")
+            url = _storage_url(s3, public=f"http://127.0.0.1:{counter.port}")
         hub = stack.enter_context(servers.hub(folder / "hub", storage_url=url))
-        port, counter = stack.enter_context(counting(hub.port))
+        counter = stack.enter_context(counting(hub.port))
         counters.append(counter)
-        address = f"http://127.0.0.1:{port}"
+        address = f"http://127.0.0.1:{counter.port}"
         yield CountedHub(Server(address, hub.pid, hub.environment | {"HUB_URL": address}), tuple(counters))
 
 
