@@ -33,8 +33,11 @@ class CannotRun(Exception):
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """This process's environment without proxies, and without settings of a hub, of AWS or of rclone."""
-    ours = ("HUB_", "AWS_", "RCLONE_", "S3_")
+    """This process's environment without proxies, and without settings of a hub, of AWS or of rclone.
+
+    Python keeps its byte code, as where a client is installed: else each start would compile every import.
+    """
+    ours = ("HUB_", "AWS_", "RCLONE_", "S3_", "PYTHONDONTWRITEBYTECODE")
     kept = {
         name: value
         for name, value in os.environ.items()

@@ -18,7 +18,7 @@ from hub.client.pace import Pace
 from hub.client.packing import pack
 from hub.client.places import Places
 from hub.client.progress import Meter
-from hub.domain.digests import READ_BYTES, read_at
+from hub.domain.digests import read_at
 from hub.domain.errors import (
     DigestMismatch,
     HubError,
@@ -33,6 +33,7 @@ from hub.storage.assembly import Assembly
 
 ATTEMPTS = 8
 THREADS = 4
+_PIECE_BYTES = 128 << 10  # small enough to be still in a core's cache on its way from the socket to the file
 _Item = TypeVar("_Item")
 _WORTH_ANOTHER_TRY = (HubUnreachable, NotAvailable, Overloaded, StoreRefused, StoreUnreachable)
 
@@ -133,7 +134,7 @@ class Transfer:
                 with self.http.download(self.places.of(digest), start=have) as response:
                     # Who knows no ranges begins at the beginning.
                     skip = have if response.status != 206 else 0
-                    while piece := response.read(READ_BYTES):
+                    while piece := response.read(_PIECE_BYTES):
                         fresh, skip = piece[skip:], max(0, skip - len(piece))
                         have += len(fresh)
                         yield fresh

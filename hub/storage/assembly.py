@@ -11,6 +11,7 @@ needs no second hash.
 
 import errno
 import hashlib
+import mmap
 import os
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -26,6 +27,7 @@ from hub.domain.manifest import File
 from hub.storage.disk import begin_sync
 
 _AT_ONCE = 4
+_POPULATED = mmap.MAP_SHARED | getattr(mmap, "MAP_POPULATE", 0)
 _WORTH_BEGINNING = 1 << 20
 
 
@@ -96,8 +98,16 @@ class _Whole:
 
     def _hash_next(self, handle: int) -> None:
         blob = self.file.blobs[self.hashed]
-        for chunk in read_at(handle, self.offset, blob.size):
-            self.hash.update(chunk)
+        end = min(self.offset + blob.size, os.fstat(handle).st_size)
+        if self.offset < end:
+            # Seen where it lies in the page cache: reading would copy it.
+            start = self.offset - self.offset % mmap.ALLOCATIONGRANULARITY
+            with (
+                mmap.mmap(handle, end - start, _POPULATED, mmap.PROT_READ, offset=start) as seen,
+                memoryview(seen) as view,
+                view[self.offset - start :] as part,
+            ):
+                self.hash.update(part)
         self.offset += blob.size
         self.hashed += 1
 

@@ -5,8 +5,8 @@ writes, server-side checksums and the order of listings are not. Bytes are verif
 ``Content-MD5``, which they all check, guards the way. PUT is atomic, so a key exists only for a whole blob.
 
 Clients put bytes by themselves below ``incoming/``, by presigned URLs; a blob's own key is written by the hub alone.
-What arrived is read and verified, then copied inside the store; that the very object was copied that had been read is
-made sure of by its tag.
+What arrived is read and verified. A small blob is then put from memory; a large one is copied inside the store, and
+that the very object was copied that had been read is made sure of by its tag.
 """
 
 import base64
@@ -32,6 +32,7 @@ from hub.storage.blobs.store import URL_LIFE_S, not_found, verified
 from hub.storage.disk import disk_errors
 
 _MEMORY_BYTES = 8 << 20
+_SMALL_BYTES = 1 << 20
 _REGION = "us-east-1"
 _QUERY = frozenset({"endpoint_url", "public_endpoint_url", "region"})
 _AT_ONCE = 16
@@ -129,14 +130,17 @@ class S3BlobStore:
                 with disk_errors(Path(tempfile.gettempdir())):
                     spool.write(chunk)
             spool.seek(0)
-            with self._errors():
-                self._s3.put_object(
-                    Bucket=self.bucket,
-                    Key=self._key(digest),
-                    Body=spool,
-                    ContentLength=size,
-                    ContentMD5=base64.b64encode(checksum.digest()).decode(),
-                )
+            self._put(digest, spool, size, checksum.digest())
+
+    def _put(self, digest: str, body: Any, size: int, md5: bytes) -> None:
+        with self._errors():
+            self._s3.put_object(
+                Bucket=self.bucket,
+                Key=self._key(digest),
+                Body=body,
+                ContentLength=size,
+                ContentMD5=base64.b64encode(md5).decode(),
+            )
 
     def open(self, digest: str, start: int = 0, length: int | None = None) -> Iterator[bytes]:
         """See `BlobStore.open`."""
@@ -199,12 +203,19 @@ class S3BlobStore:
         """See `DirectStore.take`."""
         key = self.prefix + incoming_key(push, digest)
         answer = self._get(key, digest)
+        seen: list[bytes] | None = [] if size <= _SMALL_BYTES else None
         try:
-            yield from verified(digest, self._read(answer["Body"]), size)
+            for piece in verified(digest, self._read(answer["Body"]), size):
+                if seen is not None:
+                    seen.append(piece)
+                yield piece
         except DigestMismatch:
             self._delete([key])
             raise
-        if self._head(digest) != size:
+        if seen is not None:
+            data = b"".join(seen)
+            self._put(digest, data, size, hashlib.md5(data, usedforsecurity=False).digest())
+        elif self._head(digest) != size:
             self._copy(key, answer["ETag"], digest, size)
 
     def _copy(self, key: str, tag: str, digest: str, size: int) -> None:
