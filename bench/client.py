@@ -17,8 +17,6 @@ from pathlib import Path
 from bench.measure import tell
 from hub.client.operations import Operations
 from hub.client.progress import Progress, Stage
-from hub.client.pull import pull_version
-from hub.client.push import push
 from hub.client.transfer import THREADS
 from hub.domain.versions import Version
 from hub.protocol.schemas import BlobPlace, BlobPlaces
@@ -47,6 +45,8 @@ def _operations(blobs_from: str | None) -> Operations:
 
 
 def _push(path: Path, name: str) -> None:
+    from hub.client.push import push
+
     told: set[str] = set()
 
     def watch(progress: Progress) -> None:
@@ -60,6 +60,8 @@ def _push(path: Path, name: str) -> None:
 
 
 def _pull(reference: str, blobs_from: str | None) -> None:
+    from hub.client.pull import pull_version
+
     with _operations(blobs_from) as operations:
         pull_version(reference, client=operations)
 
