@@ -108,6 +108,7 @@ def local_engine(settings: Settings, snapshots: Snapshots, run_folder: Path) -> 
         snapshots,
         devices=_devices(settings),
         run_dir=run_folder,
+        tuned_dir=settings.data_path / "tuned",
         memory_budget_bytes=settings.memory_budget_bytes,
         max_in_flight=settings.requests_in_flight,
         drain_s=settings.drain_s,

@@ -23,13 +23,20 @@ class Link:
     """The engine's end of a worker's stream."""
 
     def __init__(
-        self, reader: StreamReader, writer: StreamWriter, *, grace_s: float, on_stuck: Callable[[], None]
+        self,
+        reader: StreamReader,
+        writer: StreamWriter,
+        *,
+        grace_s: float,
+        on_stuck: Callable[[], None],
+        on_news: Callable[[Mapping[str, Any]], None] = lambda _news: None,
     ) -> None:
-        """Speak over the stream; ``listen`` must run for replies to arrive."""
+        """Speak over the stream; ``listen`` must run for replies to arrive, and for what nobody asked about."""
         self._reader = reader
         self._writer = writer
         self._grace_s = grace_s
         self._on_stuck = on_stuck
+        self._on_news = on_news
         self._next_id = 1
         self._waiting: dict[int, Future[Frame]] = {}
         self._overdue: dict[int, TimerHandle] = {}
@@ -98,6 +105,9 @@ class Link:
 
     def _settle(self, frame: Frame) -> None:
         request_id = frame.header.get("id", 0)
+        if not request_id:
+            self._on_news(frame.header)
+            return
         timer = self._overdue.pop(request_id, None)
         if timer is not None:
             timer.cancel()

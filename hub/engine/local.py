@@ -5,9 +5,11 @@ came in. The limits are the engine's: how many requests are inside, and how long
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import structlog
 
@@ -21,6 +23,7 @@ from hub.domain.errors import (
     WorkerLost,
 )
 from hub.domain.reports import ProbeResult
+from hub.engine.choices import Choices
 from hub.engine.engine import EngineStatus, Target
 from hub.engine.placement import choose
 from hub.engine.prober import Prober
@@ -28,8 +31,9 @@ from hub.engine.supervisor import Supervisor
 from hub.protocol.frames import Tensor
 from hub.runtime.devices import Device
 from hub.runtime.limits import Limits
-from hub.runtime.orders import Order
+from hub.runtime.orders import Choice, Order
 from hub.storage.snapshots import Snapshots
+from hub.telemetry import metrics
 
 LOAD_DEADLINE_S = 300.0
 _log = structlog.get_logger()
@@ -44,6 +48,7 @@ class LocalEngine:
         devices: Sequence[str],
         run_dir: Path,
         *,
+        tuned_dir: Path | None = None,
         memory_budget_bytes: int | None = None,
         max_in_flight: int = 256,
         grace_s: float = 5.0,
@@ -56,6 +61,7 @@ class LocalEngine:
             snapshots: Where versions come from.
             devices: One worker each, such as ``cpu:0``.
             run_dir: Working files of the child processes.
+            tuned_dir: Where to remember how versions are called best; ``run_dir`` where None.
             memory_budget_bytes: What the versions of one worker may take; None: a share of what there is.
             max_in_flight: Requests inside at once; one more is refused.
             grace_s: How long a worker may compute past a request's deadline before it is killed.
@@ -65,6 +71,7 @@ class LocalEngine:
         self._snapshots = snapshots
         self._max_in_flight = max_in_flight
         self._drain_s = drain_s
+        self._choices = Choices(tuned_dir or run_dir)
         self._supervisors = [
             Supervisor(
                 Device.parse(device),
@@ -72,6 +79,7 @@ class LocalEngine:
                 budget_bytes=memory_budget_bytes,
                 grace_s=grace_s,
                 on_change=self._note_change,
+                on_tuned=partial(self._note_tuned, Device.parse(device)),
             )
             for position, device in enumerate(devices)
         ]
@@ -115,14 +123,19 @@ class LocalEngine:
             self._leave()
 
     async def load(self, target: Target) -> None:
-        """Have the target loaded on one worker."""
+        """Have the target loaded on one worker, and its ways to be called measured."""
         self._refuse_when_stopping()
-        await self._ensure(await self._worker_for(target), target)
+        supervisor = await self._worker_for(target)
+        await self._ensure(supervisor, target)
+        await self._load(supervisor, target, is_tuned=True)
+
+    def _note_tuned(self, device: Device, digest: str, choices: Mapping[str, Choice]) -> None:
+        self._choices.note(digest, device, choices)
 
     async def probe(self, digest: str, trunk_digest: str | None) -> tuple[ProbeResult, bytes | None]:
         """Load and call an unknown version in a throw-away process."""
         self._refuse_when_stopping()
-        async with self._orders(Target(digest, trunk_digest)) as orders:
+        async with self._orders(Target(digest, trunk_digest), Device("cpu", 0)) as orders:
             return await self._prober.probe(orders[-1], orders[0] if trunk_digest else None)
 
     async def _infer(
@@ -136,6 +149,7 @@ class LocalEngine:
                 continue
             reply = await supervisor.link.call(header, inputs, deadline_at)
             if not reply.header.get("not_loaded"):
+                _observe(reply.header)
                 return list(reply.tensors)
             # Evicted since by another target's load; what is resident now came with the reply.
             supervisor.loaded = reply.header["resident"]
@@ -174,11 +188,11 @@ class LocalEngine:
 
         return forget
 
-    async def _load(self, supervisor: Supervisor, target: Target) -> None:
-        async with self._orders(target) as orders:
+    async def _load(self, supervisor: Supervisor, target: Target, *, is_tuned: bool = False) -> None:
+        async with self._orders(target, supervisor.device) as orders:
             if supervisor.link is None:
                 raise WorkerLost("The worker died while a version was being loaded.", remedy="Send the request again.")
-            header = {"op": "load", "orders": [order.dump() for order in orders]}
+            header = {"op": "load", "orders": [order.dump() for order in orders], "is_tuned": is_tuned}
             deadline_at = asyncio.get_running_loop().time() + LOAD_DEADLINE_S
             try:
                 async with asyncio.timeout_at(deadline_at):
@@ -189,19 +203,20 @@ class LocalEngine:
         supervisor.loaded = reply.header["resident"]
 
     @asynccontextmanager
-    async def _orders(self, target: Target) -> AsyncIterator[list[Order]]:
+    async def _orders(self, target: Target, device: Device) -> AsyncIterator[list[Order]]:
         """What to load, from snapshots that stay there meanwhile."""
         with ExitStack() as held:
             try:
-                orders = [await asyncio.to_thread(self._order, digest, held) for digest in target.digests]
+                orders = [await asyncio.to_thread(self._order, digest, device, held) for digest in target.digests]
             except (BlobNotFound, DigestMismatch) as error:
                 remedy = "Restore the blob store, then send the request again."
                 detail = f"The files of {target.digest} cannot be had: {error.detail}"
                 raise NotAvailable(detail, remedy=remedy) from error
             yield orders
 
-    def _order(self, digest: str, held: ExitStack) -> Order:
-        return Order.of(digest, held.enter_context(self._snapshots.held(digest)), self._snapshots.manifest(digest))
+    def _order(self, digest: str, device: Device, held: ExitStack) -> Order:
+        root = held.enter_context(self._snapshots.held(digest))
+        return Order.of(digest, root, self._snapshots.manifest(digest), self._choices.of(digest, device))
 
     def _enter(self) -> None:
         self._refuse_when_stopping()
@@ -231,3 +246,9 @@ class LocalEngine:
             self._ready.set()
         else:
             self._ready.clear()
+
+
+def _observe(facts: Mapping[str, Any]) -> None:
+    metrics.QUEUE_SECONDS.observe(facts["waited_s"])
+    metrics.COMPUTE_SECONDS.observe(facts["computed_s"])
+    metrics.BATCH_ROWS.observe(facts["rows"])

@@ -6,8 +6,9 @@ process, every request inside fails at once and the next process knows nothing o
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import structlog
 
@@ -17,6 +18,7 @@ from hub.engine.link import Link
 from hub.engine.process import Child, start_module
 from hub.protocol.frames import read_frame
 from hub.runtime.devices import Device
+from hub.runtime.orders import Choice
 
 _FIRST_PAUSE_S = 0.2
 _LONGEST_PAUSE_S = 30.0
@@ -35,8 +37,18 @@ class Supervisor:
         budget_bytes: int | None,
         grace_s: float,
         on_change: Callable[[], None],
+        on_tuned: Callable[[str, Mapping[str, Choice]], None],
     ) -> None:
-        """Prepare; ``on_change`` is called whenever the worker becomes ready or ceases to be."""
+        """Prepare.
+
+        Args:
+            device: What the worker computes on.
+            home: A folder of its own.
+            budget_bytes: What its versions may take; None: a share of what there is.
+            grace_s: How long it may compute past a request's deadline before it is killed.
+            on_change: Called whenever the worker becomes ready or ceases to be.
+            on_tuned: Told how a version's signatures are called best on this device.
+        """
         self.device = device
         self.loaded: dict[str, int] = {}
         self.link: Link | None = None
@@ -45,6 +57,7 @@ class Supervisor:
         self._budget_bytes: int | None = None
         self._grace_s = grace_s
         self._on_change = on_change
+        self._on_tuned = on_tuned
         self._child: Child | None = None
         self._state: WorkerState = "starting"
         self._restarts = 0
@@ -95,7 +108,7 @@ class Supervisor:
             arguments += ["--budget-bytes", str(self._wanted_budget_bytes)]
         name = f"worker {self.device}"
         child = self._child = await start_module(name, "hub.runtime.worker", arguments, self.device, self._home)
-        link = Link(child.reader, child.writer, grace_s=self._grace_s, on_stuck=child.kill)
+        link = Link(child.reader, child.writer, grace_s=self._grace_s, on_stuck=child.kill, on_news=self._hear)
         try:
             await self._become_ready(child, link)
             await link.listen()
@@ -117,6 +130,10 @@ class Supervisor:
         self.link = link
         _log.info("worker.ready", device=str(self.device), pid=child.pid, budget_bytes=self._budget_bytes)
         self._enter("ready")
+
+    def _hear(self, news: Mapping[str, Any]) -> None:
+        choices = {name: Choice.parse(choice) for name, choice in news["choices"].items()}
+        self._on_tuned(news["tuned"], choices)
 
     def _enter(self, state: WorkerState) -> None:
         self._state = state

@@ -1,13 +1,13 @@
 """Servables through ``tf.saved_model.load``: one concrete function per signature.
 
 A signature is wrapped once in a function of positional tensors that returns a list, and that concrete function is
-called (it measured 10–26 % faster than the signature with keyword arguments). Stateful signatures answer as if freshly
-loaded: the variables they hold are copied before and put back after; where they hold other resources, such as tables,
-the version is loaded anew.
+called (it measured 10–26 % faster than the signature with keyword arguments), or whatever way was adopted in its place.
+Stateful signatures answer as if freshly loaded: the variables they hold are copied before and put back after; where
+they hold other resources, such as tables, the version is loaded anew.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import tensorflow as tf
@@ -15,18 +15,19 @@ import tensorflow as tf
 from hub.domain.errors import SignatureNotFound
 from hub.domain.signatures import Signature
 from hub.runtime.devices import Device
-from hub.runtime.orders import Order
+from hub.runtime.orders import Order, WayName
 from hub.runtime.placement import on
-from hub.runtime.servable import Value, in_order, signature_of
+from hub.runtime.servable import Value, in_order, signature_of, turn_of
+from hub.runtime.ways import FROZEN, Takes, Way, others, plain
 
 
 @dataclass(frozen=True, slots=True)
 class _Call:
-    """A signature ready to be called."""
+    """A signature ready to be called: the way, and the function behind it."""
 
-    names: tuple[str, ...]
+    takes: Takes
     outputs: tuple[str, ...]
-    dtypes: tuple[tf.DType, ...]
+    way: Way
     function: Any
     variables: tuple[tf.Variable, ...]
     holds_other_state: bool
@@ -43,6 +44,7 @@ class ObjectGraphServable:
         """
         self.order = order
         self._device = device
+        self._turn = turn_of(order)
         self._load()
 
     def _load(self) -> None:
@@ -50,20 +52,37 @@ class ObjectGraphServable:
             # The root must live as long as its functions: they reference its variables weakly.
             self.root: Any = tf.saved_model.load(str(self.order.root))
         self._calls: dict[str, _Call] = {}
+        self._frozen: set[str] = set()
 
     def run(self, signature: str, inputs: Mapping[str, Value]) -> dict[str, Value]:
         """Call a signature."""
         spec = signature_of(self.order, signature)
-        call = self._call(signature)
-        with on(self._device):
-            pairs = zip(call.names, call.dtypes, strict=True)
-            arguments = [tf.convert_to_tensor(inputs[name], dtype) for name, dtype in pairs]
-            values = self._run_fresh(call, arguments) if spec.is_stateful else call.function(*arguments)
+        with self._turn:
+            call = self._call(signature)
+            values = self._run_fresh(call, inputs) if spec.is_stateful else call.way(inputs)
         return in_order(spec, dict(zip(call.outputs, values, strict=True)))
 
     def prepare(self, signature: str) -> None:
         """Make a signature ready to be called."""
         self._call(signature)
+
+    def ways(self, signature: str) -> Iterator[tuple[WayName, Callable[[], Way]]]:
+        """Makers of other ways to call a signature."""
+        call = self._call(signature)
+        yield "plain", lambda: plain(call.function, call.takes, self._device)
+        yield from others(call.function, call.takes, self._device)
+
+    def adopt(self, signature: str, name: WayName, way: Way) -> None:
+        """Call a signature in that way from now on."""
+        self._calls[signature] = replace(self._call(signature), way=way)
+        if name in FROZEN:
+            self._frozen.add(signature)
+
+    def settle(self) -> None:
+        """Let go of the variables where every signature has its own copy of them."""
+        if self._frozen == self.order.signatures.keys():
+            self._calls = {name: replace(call, function=None, variables=()) for name, call in self._calls.items()}
+            self.root = None
 
     def close(self) -> None:
         """Let go of the functions and the root."""
@@ -93,12 +112,13 @@ class ObjectGraphServable:
         handles = {id(variable.handle) for variable in variables}
         resources = [held for held in function.captured_inputs if held.dtype in (tf.resource, tf.variant)]
         other = any(id(held) not in handles for held in resources)
-        return _Call(names, outputs, tuple(take.dtype for take in takes.values()), concrete, variables, other)
+        types = {name: take.dtype for name, take in takes.items()}
+        return _Call(types, outputs, plain(concrete, types, self._device), concrete, variables, other)
 
-    def _run_fresh(self, call: _Call, arguments: list[tf.Tensor]) -> list[tf.Tensor]:
+    def _run_fresh(self, call: _Call, inputs: Mapping[str, Value]) -> Any:
         before = [variable.read_value() for variable in call.variables]
         try:
-            return call.function(*arguments)
+            return call.way(inputs)
         finally:
             if call.holds_other_state:
                 self._load()

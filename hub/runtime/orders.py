@@ -1,10 +1,10 @@
 """Orders: what a worker is told about a version it shall load. Free of TensorFlow, so that the engine can write them.
 
-Law: ``Order.parse(order.dump()) == order``.
+Laws: ``Order.parse(order.dump()) == order``, ``Choice.parse(choice.dump()) == choice``.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -12,6 +12,31 @@ from hub.domain.manifest import Manifest
 from hub.domain.signatures import Signature
 
 Loader = Literal["object_graph", "session"]
+WayName = Literal["plain", "frozen", "frozen_session", "compiled"]
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """How a signature is called on a kind of device.
+
+    Attributes:
+        way: See ``hub.runtime.ways``.
+        has_independent_rows: Whether requests may be stacked on axis 0.
+        ratios: Time by way, as a share of the plain one's.
+    """
+
+    way: WayName = "plain"
+    has_independent_rows: bool = False
+    ratios: Mapping[WayName, float] = field(default_factory=dict)
+
+    def dump(self) -> dict[str, Any]:
+        """As JSON values."""
+        return {"way": self.way, "has_independent_rows": self.has_independent_rows, "ratios": dict(self.ratios)}
+
+    @classmethod
+    def parse(cls, data: Mapping[str, Any]) -> Self:
+        """Read what ``dump`` wrote."""
+        return cls(data["way"], data["has_independent_rows"], data["ratios"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +50,7 @@ class Order:
         size_bytes: Bytes of its files, a first guess at the memory it takes.
         signatures: How it is called.
         trunk_signature: For a head: the trunk's signature that feeds it.
+        choices: How its signatures were found to be called best here before.
     """
 
     digest: str
@@ -33,12 +59,13 @@ class Order:
     size_bytes: int
     signatures: Mapping[str, Signature]
     trunk_signature: str | None = None
+    choices: Mapping[str, Choice] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, digest: str, root: Path, manifest: Manifest) -> Self:
+    def of(cls, digest: str, root: Path, manifest: Manifest, choices: Mapping[str, Choice] | None = None) -> Self:
         """The order for a version whose snapshot is at ``root``."""
         trunk_signature = manifest.trunk.signature if manifest.trunk else None
-        return cls(digest, root, manifest.loader, manifest.size, manifest.signatures, trunk_signature)
+        return cls(digest, root, manifest.loader, manifest.size, manifest.signatures, trunk_signature, choices or {})
 
     def dump(self) -> dict[str, Any]:
         """As JSON values."""
@@ -49,6 +76,7 @@ class Order:
             "size_bytes": self.size_bytes,
             "signatures": [signature.model_dump(mode="json") for signature in self.signatures.values()],
             "trunk_signature": self.trunk_signature,
+            "choices": {name: choice.dump() for name, choice in self.choices.items()},
         }
 
     @classmethod
@@ -62,4 +90,5 @@ class Order:
             size_bytes=data["size_bytes"],
             signatures={signature.name: signature for signature in signatures},
             trunk_signature=data["trunk_signature"],
+            choices={name: Choice.parse(choice) for name, choice in data["choices"].items()},
         )

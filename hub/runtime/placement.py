@@ -1,8 +1,12 @@
 """Placement: tying this process to its device before TensorFlow computes anything.
 
+Several streams compute at once where that uses the device better than one: on a CPU each stream has cores of its own
+(one request rarely keeps several busy), on a GPU the copies of one overlap the work of the other.
+
 Laws: ``claim`` comes before the first operation; inside ``on(device)`` variables are made and operations run on it.
 """
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -10,6 +14,23 @@ import tensorflow as tf
 
 from hub.domain.errors import NotAvailable
 from hub.runtime.devices import Device
+
+_MOST_STREAMS = 4
+_GPU_STREAMS = 2
+
+
+def streams(device: Device) -> int:
+    """How many requests or batches a device computes at once."""
+    return _GPU_STREAMS if device.kind == "gpu" else min(_MOST_STREAMS, _cores())
+
+
+def _threads(device: Device) -> int:
+    """Threads for the operations of one stream; 0 lets TensorFlow decide."""
+    return 0 if device.kind == "gpu" else max(1, _cores() // streams(device))
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0))
 
 
 def claim(device: Device) -> None:
@@ -20,6 +41,7 @@ def claim(device: Device) -> None:
     Raises:
         NotAvailable: TensorFlow sees no such device.
     """
+    tf.config.threading.set_intra_op_parallelism_threads(_threads(device))
     if device.kind == "cpu":
         tf.config.set_visible_devices([], "GPU")
         physical = tf.config.list_physical_devices("CPU")[0]
@@ -30,6 +52,17 @@ def claim(device: Device) -> None:
     if not gpus:
         raise NotAvailable(f"TensorFlow sees no GPU for {device}.", remedy="Check the driver, or serve on cpu:0.")
     tf.config.experimental.set_memory_growth(gpus[0], True)
+
+
+def session_config(device: Device) -> tf.compat.v1.ConfigProto:
+    """What a session is made with: it makes its own devices, and must be told how many this process has."""
+    config = tf.compat.v1.ConfigProto(allow_soft_placement=True)
+    config.intra_op_parallelism_threads = _threads(device)
+    config.gpu_options.allow_growth = True
+    if device.kind == "cpu":
+        config.device_count["GPU"] = 0
+        config.device_count["CPU"] = device.index + 1
+    return config
 
 
 @contextmanager

@@ -1,10 +1,12 @@
 """Servables: loaded versions, and what may be asked of them.
 
 Laws: ``run`` gives exactly the signature's outputs, by name and in its order; every call finds the state as it was
-loaded, whatever the call before it wrote.
+loaded, whatever the call before it wrote; ``run`` may be called from several threads.
 """
 
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol
 
 import numpy as np
@@ -13,7 +15,7 @@ import tensorflow as tf
 from hub.domain.errors import InvalidTensor, ModelFailed, SignatureNotFound
 from hub.domain.signatures import Signature
 from hub.domain.tensors import BY_NUMBER, check_tensor
-from hub.runtime.orders import Order
+from hub.runtime.orders import Order, WayName
 
 Value = Any
 """A NumPy array or an eager TensorFlow tensor: what goes in and comes out stays on the device where it can."""
@@ -41,9 +43,27 @@ class Servable(Protocol):
         """
         ...
 
+    def ways(self, signature: str) -> Iterator[tuple[WayName, Any]]:
+        """Makers of the ways to call a signature, ``plain`` first, by name; see ``hub.runtime.ways``."""
+        ...
+
+    def adopt(self, signature: str, name: Any, way: Any) -> None:
+        """Call a signature in that way from now on."""
+        ...
+
+    def settle(self) -> None:
+        """Let go of what no adopted way needs; no other is made after that."""
+        ...
+
     def close(self) -> None:
         """Give back what it holds."""
         ...
+
+
+def turn_of(order: Order) -> AbstractContextManager[Any]:
+    """What calls of a version are made in: one at a time where any of its signatures changes its state."""
+    is_stateful = any(signature.is_stateful for signature in order.signatures.values())
+    return threading.Lock() if is_stateful else nullcontext()
 
 
 def signature_of(order: Order, name: str) -> Signature:
@@ -58,19 +78,23 @@ def signature_of(order: Order, name: str) -> Signature:
     return signature
 
 
-def check_inputs(signature: Signature, inputs: Mapping[str, Value]) -> None:
+def check_specs(signature: Signature, given: Mapping[str, tuple[str, tuple[int, ...]]]) -> None:
     """Compare names, types and shapes with the signature.
+
+    Args:
+        signature: What is called.
+        given: Type and shape of each input by name.
 
     Raises:
         InvalidTensor: Something differs; names it.
     """
-    missing = sorted(signature.inputs.keys() - inputs.keys())
-    unknown = sorted(inputs.keys() - signature.inputs.keys())
+    missing = sorted(signature.inputs.keys() - given.keys())
+    unknown = sorted(given.keys() - signature.inputs.keys())
     if missing or unknown:
         said = f"Input {missing[0]!r} is missing." if missing else f"The signature has no input {unknown[0]!r}."
         raise InvalidTensor(said, remedy=f"Send {sorted(signature.inputs)}.", missing=missing, unknown=unknown)
     for name, spec in signature.inputs.items():
-        check_tensor(name, dtype_name(inputs[name]), tuple(inputs[name].shape), spec)
+        check_tensor(name, *given[name], spec)
 
 
 def dtype_name(value: Value) -> str:

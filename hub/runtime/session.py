@@ -4,16 +4,18 @@ TF1 models, with their reference variables, are at home here. A stateful signatu
 restored from the files, so that it answers as if freshly loaded.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
 
-from hub.domain.errors import InvalidModel, SignatureNotFound
+from hub.domain.errors import InvalidModel, ModelFailed, SignatureNotFound
 from hub.runtime.devices import Device
-from hub.runtime.orders import Order
-from hub.runtime.servable import Value, as_array, in_order, signature_of
+from hub.runtime.orders import Order, WayName
+from hub.runtime.placement import on, session_config
+from hub.runtime.servable import Value, as_array, in_order, signature_of, turn_of
+from hub.runtime.ways import Way
 from hub.savedmodel.metagraph import read_saved_model, served
 
 
@@ -42,19 +44,14 @@ class SessionServable:
         self.order = order
         self._device = device
         self._tags = read_tags(order.root)
+        self._turn = turn_of(order)
         self._open()
 
     def _open(self) -> None:
-        # The worker's process may have logical CPUs; a session makes its own devices and must be told how many.
-        config = tf.compat.v1.ConfigProto(allow_soft_placement=True)
-        config.gpu_options.allow_growth = True
-        if self._device.kind == "cpu":
-            config.device_count["GPU"] = 0
-            config.device_count["CPU"] = self._device.index + 1
         graph = tf.Graph()
-        self._session = tf.compat.v1.Session(graph=graph, config=config)
+        self._session = tf.compat.v1.Session(graph=graph, config=session_config(self._device))
         try:
-            with graph.as_default(), graph.device(self._place()):
+            with graph.as_default(), on(self._device):
                 loaded = tf.compat.v1.saved_model.load(self._session, self._tags, str(self.order.root))
         except Exception:
             self._session.close()
@@ -70,27 +67,40 @@ class SessionServable:
                     f"Signature {signature!r} declares {name!r} as {declared.name}, its graph has {held.name}."
                 )
 
-    def _place(self) -> str | None:
-        named = self._device.kind == "cpu" and self._device.index > 0
-        return f"/CPU:{self._device.index}" if named else None
-
     def run(self, signature: str, inputs: Mapping[str, Value]) -> dict[str, Value]:
         """Call a signature."""
         spec = signature_of(self.order, signature)
-        call = self._call(signature)
-        definition = self._definitions[signature]
-        try:
-            values = call(*[as_array(inputs[name]) for name in definition.inputs])
-        finally:
-            if spec.is_stateful:
-                self._session.close()
-                self._open()
+        with self._turn:
+            call = self._call(signature)
+            definition = self._definitions[signature]
+            try:
+                values = call(*[as_array(inputs[name]) for name in definition.inputs])
+            finally:
+                if spec.is_stateful:
+                    self._session.close()
+                    self._open()
         # A session gives scalar strings as plain bytes; whoever called expects arrays.
         return in_order(spec, dict(zip(definition.outputs, map(as_array, values), strict=True)))
 
     def prepare(self, signature: str) -> None:
         """Make a signature ready to be called."""
         self._call(signature)
+
+    def ways(self, signature: str) -> Iterator[tuple[WayName, Callable[[], Way]]]:
+        """None but the session's own."""
+        del signature
+        return iter(())
+
+    def adopt(self, signature: str, name: WayName, way: Way) -> None:
+        """Never asked for, where there is no other way.
+
+        Raises:
+            ModelFailed: Always.
+        """
+        raise ModelFailed(f"Signature {signature!r} of a session cannot be called as {name!r}: {way!r}.")
+
+    def settle(self) -> None:
+        """Nothing to let go of."""
 
     def close(self) -> None:
         """Close the session, which frees its variables."""

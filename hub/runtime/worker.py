@@ -1,133 +1,224 @@
 """A worker: one process that owns one device, and answers frames over one stream (``python -m hub.runtime.worker``).
 
-The event loop reads and writes; one device thread calls TensorFlow, one request after the other, in the order they
-came. Messages by their ``op``: ``load`` (``orders``), ``infer`` (``digest``, ``trunk``, ``signature``, tensors) and
-``cancel`` (the ``id`` of a request, which is dropped if it waits still). Every ``load`` and ``infer`` gets exactly one
-reply with its ``id``: tensors, or a ``problem``, or ``not_loaded``, or ``cancelled``. The first frame is the worker's
-``ready``.
+The event loop reads, writes and decides; device threads, one for each stream of the device, call TensorFlow; what is
+loaded is loaded beside them. Messages by their ``op``: ``load`` (``orders``, ``is_tuned``), ``infer`` (``digest``,
+``trunk``, ``signature``, ``priority``, tensors; or ``trunk`` and ``heads``, pairs of digest and signature, for many
+heads at once) and ``cancel`` (the ``id`` of a request, which is dropped if it waits still). Every ``load`` and
+``infer`` gets exactly one reply with its ``id``: tensors, or a ``problem``, or ``not_loaded``, or ``cancelled``. The
+first frame is the worker's ``ready``; a frame without an id tells how a version was ``tuned``.
 
-Laws: a model's error is an answer, never the end of the worker; no reply names a path of this machine; when the stream
-ends the process ends, whatever the device thread does.
+Laws: a model's error is an answer, never the end of the worker; no reply names a path of this machine; no request waits
+while a stream is free; when the stream ends the process ends, whatever the device threads do.
 """
 
 import argparse
 import asyncio
 import os
 import socket
+import time
 from asyncio import StreamReader, StreamWriter
+from collections.abc import Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import structlog
 
 from hub.domain.errors import HubError
-from hub.protocol.frames import Frame, Tensor, encode_frame, from_numpy, read_frame, to_numpy
+from hub.protocol.frames import Buffer, Frame, Tensor, encode_frame, read_frame
 from hub.protocol.problems import to_problem
+from hub.runtime.batches import has_rows
+from hub.runtime.computing import Answers, Call, Job, compute
 from hub.runtime.devices import Device
 from hub.runtime.failures import model_failed
 from hub.runtime.limits import die_with_parent
 from hub.runtime.memory import default_budget, freeze
-from hub.runtime.orders import Order
-from hub.runtime.placement import claim
+from hub.runtime.orders import Choice, Order
+from hub.runtime.placement import claim, streams
+from hub.runtime.queues import Lane, Queues
 from hub.runtime.reporting import report_to_engine
-from hub.runtime.residents import Residents
-from hub.runtime.servable import as_array, check_inputs, signature_of
+from hub.runtime.residents import Resident, Residents
+from hub.runtime.servable import check_specs, signature_of
 
 STREAM_LIMIT_BYTES = 4 << 20
+MAX_ROWS = 64
+MAX_BATCH_BYTES = 64 << 20
+_GPU_SIZES = (1, 2, 4, 8, 16, 32, 64)
+_MAX_REMEMBERED = 1_024
+_NO_CHOICE = Choice()
 _log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
-    """What goes back for one request, besides its id."""
+class _Place:
+    """Where requests of one form go: the lane they wait in, what is wanted of what is fed, and what that needs."""
 
-    facts: dict[str, Any] = field(default_factory=dict)
-    tensors: list[Tensor] = field(default_factory=list)
+    lane: Lane
+    heads: tuple[Call, ...]
+    residents: tuple[Resident, ...]
+    counts_rows: bool
 
 
 class Worker:
     """Serves one stream until it ends."""
 
-    def __init__(self, residents: Residents, reader: StreamReader, writer: StreamWriter) -> None:
-        """Answer on the stream with what is resident."""
-        self._residents = residents
+    def __init__(self, device: Device, budget_bytes: int, reader: StreamReader, writer: StreamWriter) -> None:
+        """Answer on the stream."""
+        self._residents = Residents(device, budget_bytes, self._tuned)
         self._reader = reader
         self._writer = writer
-        self._device_thread = ThreadPoolExecutor(1, thread_name_prefix="device")
-        self._waiting: dict[int, Frame] = {}
-        self._arrived = asyncio.Event()
+        self._sizes = _GPU_SIZES if device.kind == "gpu" else ()
+        self._idle = streams(device)
+        self._streams = ThreadPoolExecutor(self._idle, thread_name_prefix="device")
+        self._queues: Queues[Job] = Queues()
+        self._places: dict[Hashable, _Place] = {}
+        self._held: dict[int, tuple[Resident, ...]] = {}
+        self._loads: set[asyncio.Task[None]] = set()
 
     async def serve(self) -> None:
         """Read until the stream ends."""
-        computing = asyncio.create_task(self._compute())
-        try:
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
             while True:
                 self._take(await read_frame(self._reader))
-        except (asyncio.IncompleteReadError, ConnectionError):
-            _log.info("stream.ended")
-        finally:
-            computing.cancel()
+        _log.info("stream.ended")
 
     def _take(self, frame: Frame) -> None:
-        request_id = int(frame.header["id"])
-        if frame.header["op"] != "cancel":
-            self._waiting[request_id] = frame
-            self._arrived.set()
-        elif self._waiting.pop(request_id, None) is not None:
-            self._send(request_id, Reply({"cancelled": True}))
+        request_id, op = int(frame.header["id"]), frame.header["op"]
+        if op == "cancel":
+            if self._queues.remove(request_id) is not None:
+                self._residents.let_go(self._held.pop(request_id))
+                self._send(request_id, {"cancelled": True})
+        elif op == "load":
+            task = asyncio.create_task(self._load(request_id, frame.header))
+            self._loads.add(task)
+            task.add_done_callback(self._loads.discard)
+        else:
+            self._infer(request_id, frame)
 
-    async def _compute(self) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            await self._arrived.wait()
-            while self._waiting:
-                request_id = next(iter(self._waiting))
-                frame = self._waiting.pop(request_id)
-                reply = await loop.run_in_executor(self._device_thread, self._answer, frame)
-                self._send(request_id, reply)
-                await self._writer.drain()
-            self._arrived.clear()
-
-    def _send(self, request_id: int, reply: Reply) -> None:
+    async def _load(self, request_id: int, header: dict[str, Any]) -> None:
         try:
-            buffers = encode_frame({"id": request_id, **reply.facts}, reply.tensors)
-        except HubError as error:
-            buffers = encode_frame({"id": request_id, "problem": to_problem(error)})
-        self._writer.writelines(buffers)
-
-    def _answer(self, frame: Frame) -> Reply:
-        """Do what a request asks, on the device thread."""
-        signature = frame.header.get("signature", "")
-        try:
-            if frame.header["op"] == "load":
-                return self._load(frame)
-            return self._infer(frame, signature)
+            orders = [Order.parse(order) for order in header["orders"]]
+            await self._residents.load(orders, is_tuned=header.get("is_tuned", False))
         except Exception as error:  # noqa: BLE001 - models are other people's programs: TensorFlow may raise anything
-            problem = to_problem(model_failed(error, signature))
-            _log.info("request.failed", op=frame.header["op"], signature=signature, error=repr(error)[:2000])
-            return Reply({"problem": problem})
+            self._fail(request_id, error, "")
+        else:
+            self._send(request_id, {"resident": self._residents.sizes})
+        self._forget_places()
 
-    def _load(self, frame: Frame) -> Reply:
-        self._residents.load([Order.parse(order) for order in frame.header["orders"]])
-        return Reply({"resident": self._residents.sizes})
+    def _tuned(self, digest: str, choices: dict[str, Choice]) -> None:
+        self._forget_places()
+        dumped = {name: choice.dump() for name, choice in choices.items()}
+        self._writer.writelines(encode_frame({"id": 0, "tuned": digest, "choices": dumped}))
 
-    def _infer(self, frame: Frame, signature: str) -> Reply:
-        digest, trunk_digest = frame.header["digest"], frame.header["trunk"]
-        needed = [digest] if trunk_digest is None else [trunk_digest, digest]
-        if not self._residents.has(*needed):
-            return Reply({"not_loaded": True, "resident": self._residents.sizes})
-        inputs = {tensor.name: to_numpy(tensor) for tensor in frame.tensors}
-        self._check(digest, trunk_digest, signature, inputs)
-        outputs = self._residents.run(digest, trunk_digest, signature, inputs)
-        return Reply(tensors=[from_numpy(name, as_array(value)) for name, value in outputs.items()])
+    def _infer(self, request_id: int, frame: Frame) -> None:
+        header = frame.header
+        wanted = header.get("heads") or ((header["digest"], header["signature"]),)
+        try:
+            place = self._place(header["trunk"], tuple(map(tuple, wanted)), frame.tensors)
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with one request must not end the others
+            self._fail(request_id, error, wanted[0][1])
+            return
+        if place is None:
+            self._send(request_id, {"not_loaded": True, "resident": self._residents.sizes})
+            return
+        now = time.perf_counter()
+        rows = frame.tensors[0].shape[0] if place.counts_rows else 1
+        job = Job(request_id, rows, header.get("priority", 0), frame.tensors, place.heads, now)
+        self._held[request_id] = self._residents.hold(place.residents)
+        self._queues.add(place.lane, job, now)
+        self._dispatch()
 
-    def _check(self, digest: str, trunk_digest: str | None, signature: str, inputs: dict[str, Any]) -> None:
-        version = self._residents.servable(digest).order
-        taken = signature_of(version, signature)
-        if trunk_digest is not None and version.trunk_signature is not None:
-            taken = signature_of(self._residents.servable(trunk_digest).order, version.trunk_signature)
-        check_inputs(taken, inputs)
+    def _place(
+        self, trunk: str | None, wanted: tuple[tuple[str, str], ...], tensors: Sequence[Tensor]
+    ) -> _Place | None:
+        """Where requests of this form go; None where something is not loaded."""
+        form = tuple((tensor.name, tensor.dtype, tensor.shape) for tensor in tensors)
+        key = (trunk, wanted, form)
+        place = self._places.get(key)
+        if place is None:
+            needed = [*([trunk] if trunk else ()), *(digest for digest, _ in wanted)]
+            if not self._residents.has(*needed):
+                return None
+            if len(self._places) >= _MAX_REMEMBERED:
+                self._forget_places()
+            place = self._places[key] = self._find_place(trunk, wanted, tensors)
+        return place
+
+    def _find_place(self, trunk: str | None, wanted: tuple[tuple[str, str], ...], tensors: Sequence[Tensor]) -> _Place:
+        residents = [self._residents.of(digest) for digest, _ in wanted]
+        calls = [_call(resident, name) for resident, (_, name) in zip(residents, wanted, strict=True)]
+        if trunk is None or residents[0].servable.order.trunk_signature is None:
+            feeding, heads = calls[0], ()
+        else:
+            residents.insert(0, self._residents.of(trunk))
+            feeding, heads = _call(residents[0], residents[1].servable.order.trunk_signature or ""), tuple(calls)
+            for head in heads:
+                head.features(feeding)
+        signature = signature_of(feeding.servable.order, feeding.signature)
+        check_specs(signature, {tensor.name: (tensor.dtype, tensor.shape) for tensor in tensors})
+        counts_rows = bool(tensors) and has_rows(signature)
+        max_rows = 0
+        if _may_join(feeding, heads) and len({tensor.shape[0] for tensor in tensors}) == 1:
+            rows, size = max(1, tensors[0].shape[0]), sum(len(tensor.data) for tensor in tensors)
+            max_rows = max(1, min(MAX_ROWS, MAX_BATCH_BYTES * rows // max(1, size)))
+        form = tuple((tensor.name, tensor.shape[1:] if max_rows else tensor.shape) for tensor in tensors)
+        lane = Lane(feeding.servable.order.digest, (feeding, form), max_rows)
+        return _Place(lane, heads, tuple(residents), counts_rows)
+
+    def _forget_places(self) -> None:
+        self._places.clear()
+
+    def _dispatch(self) -> None:
+        """Give the streams that are free what waits."""
+        now = time.perf_counter()
+        while self._idle and (taken := self._queues.take(now, self._idle)) is not None:
+            lane, jobs = taken
+            self._idle -= 1
+            work = partial(compute, lane.key[0], jobs, self._sizes)
+            done = asyncio.get_running_loop().run_in_executor(self._streams, work)
+            done.add_done_callback(partial(self._answer, lane, jobs, now))
+
+    def _answer(self, lane: Lane, jobs: list[Job], began: float, done: asyncio.Future[Any]) -> None:
+        self._idle += 1
+        ended = time.perf_counter()
+        self._queues.charge(lane, ended - began)
+        facts = {"computed_s": ended - began, "rows": sum(job.rows for job in jobs), "jobs": len(jobs)}
+        buffers: list[Buffer] = []
+        for job, answer in zip(jobs, done.result(), strict=True):
+            self._residents.let_go(self._held.pop(job.id))
+            buffers += _encoded(job.id, answer, {"waited_s": began - job.arrived, **facts}, lane.key[0].signature)
+        self._writer.writelines(buffers)
+        self._dispatch()
+
+    def _send(self, request_id: int, facts: dict[str, Any]) -> None:
+        self._writer.writelines(encode_frame({"id": request_id, **facts}))
+
+    def _fail(self, request_id: int, error: Exception, signature: str) -> None:
+        self._writer.writelines(_encoded(request_id, error, {}, signature))
+
+
+def _call(resident: Resident, name: str) -> Call:
+    signature_of(resident.servable.order, name)
+    return Call(resident.servable, name, resident.choices.get(name, _NO_CHOICE).has_independent_rows)
+
+
+def _may_join(feeding: Call, heads: Sequence[Call]) -> bool:
+    """Whether requests may be one batch: the rows are independent, and nothing changes any state."""
+    return feeding.has_independent_rows and not any(
+        call.servable.order.signatures[call.signature].is_stateful for call in (feeding, *heads)
+    )
+
+
+def _encoded(request_id: int, answer: Answers | Exception, facts: dict[str, Any], signature: str) -> list[Buffer]:
+    try:
+        if not isinstance(answer, Exception):
+            return encode_frame({"id": request_id, **facts}, answer)
+    except HubError as error:
+        answer = error
+    _log.info("request.failed", signature=signature, error=repr(answer)[:2000])
+    return encode_frame({"id": request_id, "problem": to_problem(model_failed(answer, signature))})
 
 
 async def run(descriptor: int, device: Device, budget_bytes: int | None) -> None:
@@ -143,7 +234,7 @@ async def run(descriptor: int, device: Device, budget_bytes: int | None) -> None
     freeze()
     writer.writelines(encode_frame({"ready": True, "budget_bytes": budget}))
     await writer.drain()
-    await Worker(Residents(device, budget), reader, writer).serve()
+    await Worker(device, budget, reader, writer).serve()
 
 
 def main() -> None:

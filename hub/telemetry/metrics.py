@@ -34,6 +34,18 @@ PREDICTION_SECONDS = Histogram(
     buckets=_SECONDS,
     registry=REGISTRY,
 )
+QUEUE_SECONDS = Histogram(
+    "hub_predictions_queue_seconds", "How long a prediction waited for the device.", buckets=_SECONDS, registry=REGISTRY
+)
+COMPUTE_SECONDS = Histogram(
+    "hub_predictions_compute_seconds", "What the batch of a prediction computed.", buckets=_SECONDS, registry=REGISTRY
+)
+BATCH_ROWS = Histogram(
+    "hub_predictions_batch_rows",
+    "Rows of the batch that a prediction was computed in.",
+    buckets=(1, 2, 4, 8, 16, 32, 64, 128),
+    registry=REGISTRY,
+)
 VALIDATIONS = Counter("hub_validations_finished_total", "Versions validated, by outcome.", ["state"], registry=REGISTRY)
 WORKERS = Gauge("hub_workers_present_count", "Worker processes by state.", ["state"], registry=REGISTRY)
 WORKER_LOADED_BYTES = Gauge("hub_workers_loaded_bytes", "Bytes of versions held loaded.", ["device"], registry=REGISTRY)

@@ -1,5 +1,7 @@
 """What a worker keeps loaded, with TensorFlow in this process."""
 
+import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,7 @@ from hub.runtime.candidates import MAX_BYTES, candidates, string_values
 from hub.runtime.devices import Device
 from hub.runtime.failures import scrub
 from hub.runtime.loader import load_with
-from hub.runtime.orders import Loader, Order
+from hub.runtime.orders import Choice, Loader, Order
 from hub.runtime.residents import Residents
 from hub.runtime.servable import as_array
 
@@ -28,40 +30,85 @@ def order(folder: Path, size_bytes: int = 2 * MIB, loader: Loader = "object_grap
     return Order(folder.name, folder, loader, size_bytes, signatures)
 
 
+def resident(budget_bytes: int, *loads: list[Order], is_tuned: bool = False) -> Residents:
+    """What is loaded after some loads."""
+
+    async def load() -> Residents:
+        residents = Residents(CPU, budget_bytes, lambda _digest, _choices: None)
+        for orders in loads:
+            await residents.load(orders, is_tuned=is_tuned)
+        return residents
+
+    return asyncio.run(load())
+
+
 def test_one_more_version_evicts_the_least_recently_used(tiny_models: Path) -> None:
-    residents = Residents(CPU, 3 * MIB)
-    residents.load([order(tiny_models / "doubler")])
-    residents.load([order(tiny_models / "vocabulary")])
+    doubler, vocabulary = order(tiny_models / "doubler"), order(tiny_models / "vocabulary")
+    residents = resident(3 * MIB, [doubler], [vocabulary])
     assert list(residents.sizes) == ["vocabulary"]
     assert not residents.has("doubler")
-    residents.load([order(tiny_models / "doubler")])
-    outputs = residents.run("doubler", None, SERVING_DEFAULT, {"x": np.ones((1, 2), np.float32)})
+    residents = resident(3 * MIB, [doubler], [vocabulary], [doubler])
+    outputs = residents.of("doubler").servable.run(SERVING_DEFAULT, {"x": np.ones((1, 2), np.float32)})
     np.testing.assert_array_equal(as_array(outputs["doubled"]), [[2.0, 2.0]])
 
 
+def test_what_is_evicted_while_it_computes_goes_afterwards(tiny_models: Path) -> None:
+    async def evict() -> None:
+        residents = Residents(CPU, 3 * MIB, lambda _digest, _choices: None)
+        await residents.load([order(tiny_models / "doubler")], is_tuned=True)
+        held = residents.hold((residents.of("doubler"),))
+        await residents.load([order(tiny_models / "vocabulary")])
+        assert not residents.has("doubler")
+        outputs = held[0].servable.run(SERVING_DEFAULT, {"x": np.ones((1, 2), np.float32)})
+        np.testing.assert_array_equal(as_array(outputs["doubled"]), [[2.0, 2.0]])
+        residents.let_go(held)
+
+    asyncio.run(evict())
+
+
 def test_versions_loaded_together_stay_together(tiny_models: Path) -> None:
-    residents = Residents(CPU, 5 * MIB)
-    residents.load([order(tiny_models / "dice", MIB)])
     pair = [order(tiny_models / "trunk"), order(tiny_models / "head")]
-    residents.load(pair)
+    residents = resident(5 * MIB, [order(tiny_models / "dice", MIB)], pair)
     assert residents.has("trunk", "head")
 
 
 def test_a_version_larger_than_the_budget_is_refused_and_says_by_how_much(tiny_models: Path) -> None:
-    residents = Residents(CPU, MIB)
     with pytest.raises(TooLarge) as caught:
-        residents.load([order(tiny_models / "doubler")])
+        resident(MIB, [order(tiny_models / "doubler")])
     assert caught.value.facts["needed_bytes"] == 2 * MIB
-    assert residents.sizes == {}
 
 
 def test_what_cannot_be_loaded_is_told_without_a_path(tmp_path: Path) -> None:
     (tmp_path / "saved_model.pb").write_bytes(b"\xff nonsense")
-    residents = Residents(CPU, 3 * MIB)
     with pytest.raises(ModelFailed) as caught:
-        residents.load([Order("broken", tmp_path, "object_graph", 1, {})])
+        resident(3 * MIB, [Order("broken", tmp_path, "object_graph", 1, {})])
     assert str(tmp_path) not in caught.value.detail
-    assert residents.sizes == {}
+
+
+def test_the_ways_to_call_a_version_are_measured_and_the_rows_compared(tiny_models: Path) -> None:
+    names = ("trunk", "doubler", "centred", "vocabulary", "counter", "dice")
+    residents = resident(90 * MIB, [order(tiny_models / name) for name in names], is_tuned=True)
+    found = {name: residents.of(name).choices for name in names}
+    chosen = found["trunk"][SERVING_DEFAULT]
+    assert chosen.ratios["plain"] == 1.0
+    assert {"frozen", "frozen_session"} <= chosen.ratios.keys()
+    assert chosen.way == min(chosen.ratios, key=lambda way: chosen.ratios[way])
+    independent = {
+        name: choices[SERVING_DEFAULT].has_independent_rows for name, choices in found.items() if name != "counter"
+    }
+    assert independent == {"trunk": True, "vocabulary": True, "doubler": False, "centred": False, "dice": False}
+    assert found["counter"]["count_up"] == Choice()
+    # A table cannot be frozen; chance is never the same twice, so nothing agrees with it.
+    assert found["vocabulary"][SERVING_DEFAULT].way == found["dice"][SERVING_DEFAULT].way == "plain"
+
+
+def test_what_was_chosen_is_taken_up_without_measuring(tiny_models: Path) -> None:
+    chosen = Choice("frozen_session", True, {"plain": 1.0, "frozen_session": 0.5})
+    again = replace(order(tiny_models / "trunk"), choices={SERVING_DEFAULT: chosen})
+    trunk = resident(30 * MIB, [again]).of("trunk")
+    assert trunk.choices == {SERVING_DEFAULT: chosen}
+    outputs = trunk.servable.run(SERVING_DEFAULT, {"inputs": np.array([[1.0, 2.0]], np.float32)})
+    np.testing.assert_allclose(as_array(next(iter(outputs.values()))), [[1.0, 2.0, 3.0]])
 
 
 @pytest.mark.parametrize("loader", ["object_graph", "session"])

@@ -88,6 +88,14 @@ class Trunk(tf.train.Checkpoint):
         return tf.nn.dropout(features, 0.5) if training else features
 
 
+class Centred(tf.Module):
+    """Rows that depend on each other, which its shapes do not tell."""
+
+    @tf.function(input_signature=[VECTORS])
+    def centre(self, x):
+        return {"y": x - tf.reduce_mean(x, axis=0)}
+
+
 class Head(tf.Module):
     def __init__(self) -> None:
         self.scale = tf.Variable(10.0, name="scale")
@@ -140,6 +148,7 @@ def main(target: Path) -> None:
         ("picky", Picky(), "refuse"),
         ("aborter", Aborter(), "abort"),
         ("dice", Dice(), "roll"),
+        ("centred", Centred(), "centre"),
         ("hidden_keras", HiddenKeras(), "call"),
     ):
         save(model, target / name, {default: getattr(model, function)})

@@ -1,0 +1,166 @@
+"""Choosing: which way to call a signature is fastest here, and whether its rows are independent.
+
+Every way is called on the same inputs in turns, so that what else the machine does meanwhile strikes all alike; the
+best times count. Laws: a way whose answers differ from the plain one's is dropped, whatever its speed; a signature that
+changes state is called in the plain way only and alone; what was chosen once can be taken up again without measuring.
+"""
+
+import math
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import structlog
+
+from hub.domain.signatures import Signature
+from hub.runtime.batches import Arrays, has_rows, stack
+from hub.runtime.orders import Choice, WayName
+from hub.runtime.servable import Servable, as_array
+
+BUDGET_S = 1.0
+_MOST_CALLS = 30
+_SIZES = (1, 8)
+_TOLERANCE, _ABSOLUTE = 1e-4, 1e-5
+_log = structlog.get_logger()
+
+
+def choose(servable: Servable, signature: Signature, inputs: Iterator[Arrays]) -> Choice:
+    """Find out how a signature is called best, and have it called so.
+
+    Args:
+        servable: The loaded version.
+        signature: One of its signatures.
+        inputs: What it may be called on, the likeliest first; the first that it answers counts.
+    """
+    if signature.is_stateful:
+        return Choice()
+    found = _answered(servable, signature, inputs)
+    if found is None:
+        return Choice()
+    sample, answers = found
+    is_independent = has_rows(signature) and _are_independent(servable, signature, sample, answers)
+    sizes = _SIZES if is_independent else (0,)
+    samples = [_resized(sample, size) if size else sample for size in sizes]
+    ratios, ways = _measure(servable, signature, samples)
+    best = min(ratios, key=lambda name: ratios[name])
+    if best != "plain":
+        servable.adopt(signature.name, best, ways[best])
+    _log.info("signature.tuned", signature=signature.name, way=best, ratios=ratios, independent_rows=is_independent)
+    return Choice(best, is_independent, ratios)
+
+
+def take_up(servable: Servable, signature: Signature, choice: Choice) -> Choice:
+    """Have a signature called as it was chosen before; in the plain way where that cannot be had any more."""
+    if choice.way == "plain":
+        return choice
+    try:
+        servable.adopt(signature.name, choice.way, dict(servable.ways(signature.name))[choice.way]())
+    except Exception as error:  # noqa: BLE001 - models are other people's programs: TensorFlow may raise anything
+        _log.warning("signature.not_tuned", signature=signature.name, way=choice.way, error=repr(error)[:500])
+        return Choice("plain", choice.has_independent_rows, choice.ratios)
+    return choice
+
+
+def _answered(
+    servable: Servable, signature: Signature, inputs: Iterator[Arrays]
+) -> tuple[Arrays, dict[str, np.ndarray]] | None:
+    for sample in inputs:
+        try:
+            return sample, _run(servable, signature, sample)
+        except Exception as error:  # noqa: BLE001 - it may not like this input, and say so in any way
+            _log.debug("signature.refused", signature=signature.name, error=repr(error)[:500])
+    return None
+
+
+def _run(servable: Servable, signature: Signature, inputs: Arrays) -> dict[str, np.ndarray]:
+    return {name: as_array(value) for name, value in servable.run(signature.name, inputs).items()}
+
+
+def _are_independent(servable: Servable, signature: Signature, sample: Arrays, answers: Arrays) -> bool:
+    """Whether a batch gives what its rows give alone."""
+    if any(len(value) < 1 for value in sample.values()) or len({len(value) for value in sample.values()}) != 1:
+        return False
+    rows = len(next(iter(sample.values())))
+    try:
+        if rows == 1:
+            sample = stack([sample, sample])
+            answers, rows = _run(servable, signature, sample), 2
+        alone = [
+            _run(servable, signature, {name: value[row : row + 1] for name, value in sample.items()})
+            for row in range(rows)
+        ]
+    except Exception as error:  # noqa: BLE001 - a model may refuse other sizes in any way
+        _log.debug("signature.size_refused", signature=signature.name, error=repr(error)[:500])
+        return False
+    if any(len(part[name]) != 1 for part in alone for name in part):
+        return False
+    return agree(answers, stack(alone))
+
+
+def agree(reference: Arrays, other: Arrays) -> bool:
+    """Whether two answers are the same but for rounding: 1e-4 of a tensor's largest value, or 1e-5.
+
+    Folding a normalisation into a convolution rounds at another place, which shows relative to the largest terms.
+    """
+    for name, wanted in reference.items():
+        got = other[name]
+        if got.shape != wanted.shape or got.dtype != wanted.dtype:
+            return False
+        if wanted.dtype.kind in "OSUbiu":
+            if not np.array_equal(got, wanted):
+                return False
+            continue
+        wide = np.complex128 if wanted.dtype.kind == "c" else np.float64
+        left, right = wanted.astype(wide), got.astype(wide)
+        finite = np.abs(left[np.isfinite(left)])
+        tolerance = _ABSOLUTE + _TOLERANCE * float(finite.max(initial=0.0))
+        if not np.allclose(left, right, rtol=0.0, atol=tolerance, equal_nan=True):
+            return False
+    return True
+
+
+def _resized(sample: Arrays, rows: int) -> dict[str, np.ndarray]:
+    return {name: value[np.arange(rows) % len(value)] for name, value in sample.items()}
+
+
+def _measure(
+    servable: Servable, signature: Signature, calls: Sequence[Arrays]
+) -> tuple[dict[WayName, float], dict[WayName, Any]]:
+    """Time by way as a share of the plain one's: the mean over the samples of the best times."""
+    ways: dict[WayName, Any] = {}
+    references: list[dict[str, np.ndarray]] = []
+    for name, maker in servable.ways(signature.name):
+        try:
+            way = maker()
+            answers = [_as_arrays(way(call)) for call in calls]
+            references = references or answers
+            is_right = all(agree(want, answer) for want, answer in zip(references, answers, strict=True))
+        except Exception as error:  # noqa: BLE001 - a way that cannot be had is none
+            _log.debug("way.unusable", signature=signature.name, way=name, error=repr(error)[:500])
+            continue
+        if is_right:
+            ways[name] = way
+        else:
+            _log.info("way.differs", signature=signature.name, way=name)
+    if "plain" not in ways:
+        return {"plain": 1.0}, {}
+    best = {name: [math.inf] * len(calls) for name in ways}
+    end = time.monotonic() + BUDGET_S
+    for round_number in range(_MOST_CALLS):
+        if round_number > 1 and time.monotonic() > end:
+            break
+        for name, way in ways.items():
+            for at, call in enumerate(calls):
+                began = time.perf_counter()
+                _as_arrays(way(call))
+                best[name][at] = min(best[name][at], time.perf_counter() - began)
+    ratios = {
+        name: round(math.prod(t / p for t, p in zip(times, best["plain"], strict=True)) ** (1 / len(calls)), 3)
+        for name, times in best.items()
+    }
+    return ratios, ways
+
+
+def _as_arrays(values: Any) -> dict[str, np.ndarray]:
+    return {str(at): as_array(value) for at, value in enumerate(values)}

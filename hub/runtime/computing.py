@@ -1,0 +1,145 @@
+"""Computing: one batch on the device. The signature that is fed runs once, then each head on the rows that want it.
+
+Laws: every job gets what it would have got alone, but for rounding; a job that fails in company is tried alone, so that
+nobody fails for another's input; an answer that has not a row for each that was asked is nobody's.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from hub.domain.signatures import pair_features
+from hub.protocol.frames import Tensor, from_numpy, to_numpy
+from hub.runtime.batches import padded_size, require_rows, rows_of, spans, stack
+from hub.runtime.servable import Servable, Value, as_array, signature_of
+
+Answers = list[Tensor]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A signature of a loaded version; ``has_independent_rows`` where several requests may be one call."""
+
+    servable: Servable
+    signature: str
+    has_independent_rows: bool = False
+
+    def features(self, fed_by: "Call") -> dict[str, str]:
+        """Input of this head to output of the trunk that feeds it."""
+        trunk = signature_of(fed_by.servable.order, fed_by.signature)
+        return pair_features(trunk, signature_of(self.servable.order, self.signature))
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A request to compute.
+
+    Attributes:
+        id: Its number.
+        rows: Its size along axis 0; 1 where it has none.
+        priority: Smaller is more urgent.
+        tensors: The inputs of the signature that is fed.
+        heads: What is wanted of what that gives; where there is none, that itself.
+        arrived: When it came.
+    """
+
+    id: int
+    rows: int
+    priority: int
+    tensors: tuple[Tensor, ...]
+    heads: tuple[Call, ...] = ()
+    arrived: float = 0.0
+
+
+def compute(feeding: Call, jobs: Sequence[Job], sizes: Sequence[int] = ()) -> list[Answers | Exception]:
+    """Compute jobs together.
+
+    Args:
+        feeding: What every job's tensors go into.
+        jobs: At least one; several only where its rows are independent.
+        sizes: Allowed batch sizes, growing; any where there are none.
+
+    Returns:
+        For each job its tensors, or what went wrong. Where a job has several heads, the name of a tensor is the head's
+        position in the job, a slash, and the output's name.
+    """
+    try:
+        return list(_together(feeding, jobs, sizes))
+    except Exception as error:  # noqa: BLE001 - models are other people's programs: TensorFlow may raise anything
+        if len(jobs) == 1:
+            return [error]
+    return [answer for job in jobs for answer in compute(feeding, [job], sizes)]
+
+
+def _together(feeding: Call, jobs: Sequence[Job], sizes: Sequence[int]) -> list[Answers]:
+    inputs = stack([{tensor.name: to_numpy(tensor) for tensor in job.tensors} for job in jobs])
+    outputs = _run(feeding, inputs, sum(job.rows for job in jobs), sizes)
+    places = list(spans([job.rows for job in jobs]))
+    if not any(job.heads for job in jobs):
+        return [_tensors(values) for values in _cut(feeding, outputs, places)]
+    answers: list[Answers] = [[] for _ in jobs]
+    if len(jobs) > 1:
+        outputs = {name: as_array(value) for name, value in outputs.items()}
+    for head, wanted in _by_head(jobs).items():
+        mine = [places[position] for position, _ in wanted] if feeding.has_independent_rows else [(0, 0)]
+        features = _features(head, feeding, outputs, mine)
+        for (position, prefix), values in zip(wanted, _on_features(head, features, mine, sizes), strict=True):
+            answers[position] += _tensors(values, prefix)
+    for position, job in enumerate(jobs):
+        if not job.heads:
+            answers[position] = _tensors(rows_of(outputs, *places[position]))
+    return answers
+
+
+def _by_head(jobs: Sequence[Job]) -> dict[Call, list[tuple[int, str]]]:
+    """For each head the positions of the jobs that want it, and what its outputs' names begin with there."""
+    wanted: dict[Call, list[tuple[int, str]]] = {}
+    for position, job in enumerate(jobs):
+        for number, head in enumerate(job.heads):
+            prefix = f"{number}/" if len(job.heads) > 1 else ""
+            wanted.setdefault(head, []).append((position, prefix))
+    return wanted
+
+
+def _features(
+    head: Call, feeding: Call, outputs: Mapping[str, Value], places: Sequence[tuple[int, int]]
+) -> list[dict[str, Value]]:
+    pairs = head.features(feeding)
+    taken = {into: outputs[out] for into, out in pairs.items()}
+    if not feeding.has_independent_rows:
+        return [taken]
+    return [rows_of(taken, begin, end) for begin, end in places]
+
+
+def _on_features(
+    head: Call, features: Sequence[dict[str, Value]], places: Sequence[tuple[int, int]], sizes: Sequence[int]
+) -> list[dict[str, Value]]:
+    counts = [end - begin for begin, end in places]
+    if len(features) == 1 or not head.has_independent_rows:
+        return [_run(head, values, rows, sizes) for values, rows in zip(features, counts, strict=True)]
+    outputs = _run(head, stack(features), sum(counts), sizes)
+    return _cut(head, outputs, list(spans(counts)))
+
+
+def _run(call: Call, inputs: Mapping[str, Value], rows: int, sizes: Sequence[int]) -> dict[str, Value]:
+    """Call a signature, padded to an allowed size where its rows are independent; 0 where their number is not known."""
+    if not call.has_independent_rows or not rows:
+        return call.servable.run(call.signature, inputs)
+    size = padded_size(rows, sizes)
+    if size > rows:
+        inputs = stack([{name: as_array(value) for name, value in inputs.items()}], size)
+    outputs = call.servable.run(call.signature, inputs)
+    require_rows(outputs, size)
+    return rows_of(outputs, 0, rows) if size > rows else outputs
+
+
+def _cut(call: Call, outputs: Mapping[str, Value], places: Sequence[tuple[int, int]]) -> list[dict[str, Value]]:
+    if len(places) == 1 or not call.has_independent_rows:
+        return [dict(outputs)]
+    arrays: dict[str, np.ndarray] = {name: as_array(value) for name, value in outputs.items()}
+    return [rows_of(arrays, begin, end) for begin, end in places]
+
+
+def _tensors(values: Mapping[str, Value], prefix: str = "") -> Answers:
+    return [from_numpy(prefix + name, as_array(value)) for name, value in values.items()]

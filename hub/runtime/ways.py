@@ -1,0 +1,89 @@
+"""Ways: the callables that may stand for a signature, each from values by name to values in the signature's order.
+
+``plain`` is the signature's own concrete function, without the keyword wrapper. ``frozen`` has its variables as
+constants, so that TensorFlow can fold what depends on them alone (a batch normalisation into the convolution before
+it). ``frozen_session`` is that graph in a session, whose optimizer sees the whole of it. ``compiled`` goes through XLA.
+
+Laws: a way gives what ``plain`` gives, but for the last bits; a way that cannot be made raises, and is then none.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import tensorflow as tf
+from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+from hub.domain.errors import ModelFailed
+from hub.runtime.devices import Device
+from hub.runtime.orders import WayName
+from hub.runtime.placement import on, session_config
+from hub.runtime.servable import Value, as_array
+
+Way = Callable[[Mapping[str, Value]], Sequence[Value]]
+Takes = Mapping[str, tf.DType]
+"""Names and types of a function's positional tensors."""
+FROZEN: frozenset[WayName] = frozenset({"frozen", "frozen_session"})
+_MOST_FROZEN_BYTES = 1 << 30  # a graph is one message of at most 2 GiB, its constants included
+
+
+def plain(concrete: Any, takes: Takes, device: Device) -> Way:
+    """A concrete function of positional tensors."""
+    pairs = tuple(takes.items())
+
+    def call(values: Mapping[str, Value]) -> Sequence[Value]:
+        with on(device):
+            answers: Sequence[Value] = concrete(*[tf.convert_to_tensor(values[name], dtype) for name, dtype in pairs])
+            return answers
+
+    return call
+
+
+def others(concrete: Any, takes: Takes, device: Device) -> Iterator[tuple[WayName, Callable[[], Way]]]:
+    """What else may be tried for a concrete function that changes nothing, by name."""
+    frozen: list[Any] = []
+
+    def make_frozen() -> Way:
+        frozen.append(_freeze(concrete))
+        return plain(frozen[0], takes, device)
+
+    def make_session() -> Way:
+        return _session(frozen[0] if frozen else _freeze(concrete), tuple(takes), device)
+
+    def make_compiled() -> Way:
+        return plain(tf.function(lambda *given: concrete(*given), jit_compile=True, autograph=False), takes, device)
+
+    yield "frozen", make_frozen
+    if device.kind == "cpu":
+        yield "frozen_session", make_session
+    else:
+        yield "compiled", make_compiled
+
+
+def _freeze(concrete: Any) -> Any:
+    """The function with its variables as constants.
+
+    Raises:
+        ModelFailed: It holds too much, or something that is no variable, such as a table.
+    """
+    held = sum(variable.shape.num_elements() * variable.dtype.size for variable in concrete.variables)
+    if held > _MOST_FROZEN_BYTES:
+        raise ModelFailed("It holds too much to be frozen.")
+    frozen = convert_variables_to_constants_v2(concrete, lower_control_flow=False)
+    if frozen.captured_inputs:
+        raise ModelFailed("It holds resources that cannot be frozen.")
+    return frozen
+
+
+def _session(frozen: Any, names: Sequence[str], device: Device) -> Way:
+    graph = tf.Graph()
+    with graph.as_default(), on(device):
+        tf.import_graph_def(frozen.graph.as_graph_def(), name="")
+    session = tf.compat.v1.Session(graph=graph, config=session_config(device))
+    fetches = [output.name for output in frozen.outputs]
+    function = session.make_callable(fetches, feed_list=[taken.name for taken in frozen.inputs])
+
+    def call(values: Mapping[str, Value]) -> Sequence[Value]:
+        # A session gives scalar strings as plain bytes; whoever called expects arrays.
+        return [as_array(answer) for answer in function(*[as_array(values[name]) for name in names])]
+
+    return call

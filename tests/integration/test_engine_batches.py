@@ -1,0 +1,176 @@
+"""Batches: many requests, one call; heads that share their trunk's work."""
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from hub.domain.errors import InvalidModel
+from hub.domain.signatures import Signature
+from hub.domain.tensors import TensorSpec
+from hub.engine.engine import Target
+from hub.engine.local import LocalEngine
+from hub.protocol.frames import from_numpy, to_numpy
+from hub.runtime.computing import Call, Job, compute
+from hub.runtime.orders import Order
+from hub.runtime.servable import Value
+from hub.savedmodel.inspect import inspect
+from hub.storage.blobs.memory import MemoryBlobStore
+from hub.storage.snapshots import Snapshots
+from hub.telemetry import metrics
+
+pytestmark = pytest.mark.slow
+ROWS = TensorSpec(name="x", dtype="float32", shape=(None, 2))
+
+
+class Counted:
+    """A servable in Python that notes what it was called on."""
+
+    def __init__(self, function: Callable[[np.ndarray], np.ndarray], *, taken: str = "x", given: str = "y") -> None:
+        inputs = {taken: ROWS.model_copy(update={"name": taken})}
+        outputs = {given: ROWS.model_copy(update={"name": given})}
+        self.order = Order("d", Path(), "object_graph", 1, {"f": Signature(name="f", inputs=inputs, outputs=outputs)})
+        self.function = function
+        self.taken, self.given = taken, given
+        self.rows: list[int] = []
+
+    def run(self, signature: str, inputs: dict[str, Value]) -> dict[str, Value]:
+        assert signature == "f"
+        value = np.asarray(inputs[self.taken])
+        self.rows.append(len(value))
+        return {self.given: self.function(value)}
+
+
+def job(number: int, value: float, rows: int = 1, heads: Sequence[Call] = ()) -> Job:
+    return Job(number, rows, 0, (from_numpy("x", np.full((rows, 2), value, np.float32)),), tuple(heads))
+
+
+def values(answers: list) -> list[list[float]]:
+    return [[float(to_numpy(tensor).ravel()[0]) for tensor in answer] for answer in answers]
+
+
+def test_jobs_of_several_sizes_are_one_call_and_each_gets_its_own_rows() -> None:
+    trunk = Counted(lambda x: x * 2)
+    answers = compute(Call(trunk, "f", True), [job(1, 1.0), job(2, 2.0, rows=3), job(3, 3.0)])
+    assert trunk.rows == [5]
+    assert [answer[0].shape for answer in answers] == [(1, 2), (3, 2), (1, 2)]
+    assert values(answers) == [[2.0], [4.0], [6.0]]
+
+
+def test_a_batch_is_padded_to_an_allowed_size_and_nobody_sees_it() -> None:
+    trunk = Counted(lambda x: x + 1)
+    answers = compute(Call(trunk, "f", True), [job(number, float(number)) for number in range(3)], sizes=(1, 4))
+    assert trunk.rows == [4]
+    assert values(answers) == [[1.0], [2.0], [3.0]]
+
+
+def test_heads_share_one_call_of_their_trunk_and_each_runs_on_its_own_rows() -> None:
+    trunk = Counted(lambda x: x * 2, given="features")
+    one = Counted(lambda x: x + 1, taken="features")
+    two = Counted(lambda x: -x, taken="features")
+    heads = [Call(head, "f", True) for head in (one, two)]
+    jobs = [job(1, 1.0, heads=heads[:1]), job(2, 2.0, heads=heads[1:]), job(3, 3.0, heads=heads[:1]), job(4, 4.0)]
+    answers = compute(Call(trunk, "f", True), jobs)
+    assert trunk.rows == [4]
+    assert (one.rows, two.rows) == ([2], [1])
+    assert values(answers) == [[3.0], [-4.0], [7.0], [8.0]]
+
+
+def test_one_input_may_be_answered_by_many_heads() -> None:
+    trunk = Counted(lambda x: x * 2, given="features")
+    heads = [Call(Counted(lambda x, by=by: x + by, taken="features"), "f", True) for by in range(3)]
+    [answer] = compute(Call(trunk, "f", True), [job(1, 1.0, rows=2, heads=heads)])
+    assert isinstance(answer, list)
+    assert [tensor.name for tensor in answer] == ["0/y", "1/y", "2/y"]
+    assert values([answer]) == [[2.0, 3.0, 4.0]]
+    assert trunk.rows == [2]
+
+
+def test_who_cannot_be_computed_in_company_fails_alone() -> None:
+    def picky(x: np.ndarray) -> np.ndarray:
+        if (x < 0).any():
+            raise ValueError("x is negative")
+        return x
+
+    good, bad, better = compute(Call(Counted(picky), "f", True), [job(1, 1.0), job(2, -1.0), job(3, 3.0)])
+    assert values([good, better]) == [[1.0], [3.0]]
+    assert isinstance(bad, ValueError)
+
+
+def test_answers_without_a_row_for_each_are_nobodys() -> None:
+    def sums(x: np.ndarray) -> np.ndarray:
+        return x.sum(axis=0, keepdims=True)
+
+    alone, _ = compute(Call(Counted(sums), "f", True), [job(1, 1.0), job(2, 2.0)])
+    assert values([alone]) == [[1.0]]
+
+
+def test_a_head_that_does_not_fit_its_trunk_is_said_so() -> None:
+    trunk = Counted(lambda x: x, given="features")
+    trunk.order.signatures["f"].outputs["more"] = ROWS
+    stranger = Call(Counted(lambda x: x, taken="other"), "f", True)
+    with pytest.raises(InvalidModel):
+        stranger.features(Call(trunk, "f", True))
+
+
+@pytest.fixture(scope="module")
+def running(
+    tiny_models: Path, publish: Callable[..., str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[asyncio.Runner, LocalEngine, list[Target]]]:
+    folder = tmp_path_factory.mktemp("engine")
+    blobs = MemoryBlobStore()
+    trunk = publish(blobs, tiny_models / "trunk")
+    heads = []
+    for by in range(4):
+        scaled = _scaled(folder / f"head-{by}", by)
+        heads.append(publish(blobs, scaled, trunk=trunk, signatures=inspect(scaled).signatures))
+    engine = LocalEngine(Snapshots(blobs, folder / "snapshots"), ["cpu:0"], folder / "run")
+    with asyncio.Runner() as runner:
+        runner.run(engine.start())
+        yield runner, engine, [Target(trunk), *(Target(head, trunk) for head in heads)]
+        runner.run(engine.stop())
+
+
+def _scaled(folder: Path, by: float) -> Path:
+    class Scaled(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec([None, 3], tf.float32, name="features")])
+        def score(self, features: tf.Tensor) -> dict[str, tf.Tensor]:
+            return {"scores": by * tf.reduce_sum(features, axis=1)}
+
+    model = Scaled()
+    tf.saved_model.save(model, str(folder), signatures={"serving_default": model.score})
+    return folder
+
+
+def test_a_crowd_that_asks_a_trunk_and_its_heads_is_answered_as_each_alone(
+    running: tuple[asyncio.Runner, LocalEngine, list[Target]],
+) -> None:
+    runner, engine, targets = running
+    for target in targets:
+        runner.run(engine.load(target))
+    before = _sum_of_batches()
+
+    async def crowd() -> None:
+        asked = [(targets[number % len(targets)], float(number)) for number in range(100)]
+        sent = [
+            engine.infer(target, "serving_default", [from_numpy("inputs", np.full((1, 2), value, np.float32))], 60)
+            for target, value in asked
+        ]
+        for (target, value), outputs in zip(asked, await asyncio.gather(*sent), strict=True):
+            got = to_numpy(outputs[0])
+            if target is targets[0]:
+                np.testing.assert_allclose(got, [[value, value, 2 * value]])
+            else:
+                np.testing.assert_allclose(got, [4 * value * (targets.index(target) - 1)], rtol=1e-6)
+
+    runner.run(crowd())
+    assert _sum_of_batches() - before > 200, "requests were hardly ever computed together"
+    workers = engine.status().workers
+    assert set(workers[0].loaded) == {target.digest for target in targets}
+
+
+def _sum_of_batches() -> float:
+    return metrics.REGISTRY.get_sample_value("hub_predictions_batch_rows_sum") or 0.0
