@@ -7,15 +7,18 @@ the next start and workers end before the process does.
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import Any
 
 import structlog
 from fastapi import FastAPI
 from starlette.routing import BaseRoute
+from starlette.types import ASGIApp
 
 from hub import __version__
 from hub.api import problems
 from hub.api.facades import oip, tfserving
+from hub.api.front import Front, ShortWay
 from hub.api.middleware import Observed
 from hub.api.routes import administration, aliases, downloads, models, probes, pushes
 from hub.domain.access import Principal, Scope
@@ -46,7 +49,7 @@ _ANY_PROBLEM: dict[int | str, dict[str, Any]] = {
 _log = structlog.get_logger(__name__)
 
 
-def create_app(house: House, pages: Sequence[BaseRoute] = ()) -> FastAPI:
+def create_app(house: House, pages: Sequence[BaseRoute] = ()) -> ASGIApp:
     """Put the application together.
 
     Args:
@@ -70,8 +73,10 @@ def create_app(house: House, pages: Sequence[BaseRoute] = ()) -> FastAPI:
     for routes in (tfserving.routes(house), oip.routes(house), pages):
         app.router.routes.extend(routes)
     problems.install(app)
-    app.add_middleware(Observed, request_max_bytes=house.settings.request_max_bytes)
-    return app
+    observed = partial(Observed, routes=app.routes, request_max_bytes=house.settings.request_max_bytes)
+    app.add_middleware(observed)
+    ways = [*tfserving.short_ways(house), *oip.short_ways(house)]
+    return Front(app, [ShortWay(way.path, observed(way.app)) for way in ways])
 
 
 @asynccontextmanager

@@ -6,15 +6,17 @@ makes the link call ``on_stuck`` once.
 """
 
 import asyncio
-from asyncio import Future, StreamReader, StreamWriter, TimerHandle
+import socket
+from asyncio import Future, TimerHandle
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import structlog
 
 from hub.domain.errors import HubError, WorkerLost
-from hub.protocol.frames import Frame, Tensor, encode_frame, read_frame
+from hub.protocol.frames import Frame, Tensor, encode_frame
 from hub.protocol.problems import from_problem
+from hub.protocol.streams import FrameStream
 
 _log = structlog.get_logger()
 
@@ -24,23 +26,30 @@ class Link:
 
     def __init__(
         self,
-        reader: StreamReader,
-        writer: StreamWriter,
         *,
         grace_s: float,
         on_stuck: Callable[[], None],
         on_news: Callable[[Mapping[str, Any]], None] = lambda _news: None,
     ) -> None:
-        """Speak over the stream; ``listen`` must run for replies to arrive, and for what nobody asked about."""
-        self._reader = reader
-        self._writer = writer
+        """Prepare; ``connect`` makes it speak.
+
+        Args:
+            grace_s: How long a request may be computed past its deadline.
+            on_stuck: Called where one is computed longer.
+            on_news: Given what the worker tells without being asked.
+        """
+        self._stream = FrameStream(self._settle, self._end)
         self._grace_s = grace_s
         self._on_stuck = on_stuck
         self._on_news = on_news
         self._next_id = 1
         self._waiting: dict[int, Future[Frame]] = {}
         self._overdue: dict[int, TimerHandle] = {}
-        self._is_lost = False
+        self._ended = asyncio.Event()
+
+    async def connect(self, connected: socket.socket) -> None:
+        """Speak over a socket."""
+        await asyncio.get_running_loop().create_connection(lambda: self._stream, sock=connected)
 
     @property
     def in_flight(self) -> int:
@@ -48,16 +57,8 @@ class Link:
         return len(self._waiting)
 
     async def listen(self) -> None:
-        """Match replies until the stream ends; then every call that waits is lost."""
-        try:
-            while True:
-                self._settle(await read_frame(self._reader))
-        except (asyncio.IncompleteReadError, ConnectionError):
-            _log.debug("link.ended")
-        except HubError as error:
-            _log.error("link.broken", detail=str(error))
-        finally:
-            self.close()
+        """Wait until the stream ends; then every call that waits is lost."""
+        await self._ended.wait()
 
     async def call(self, header: Mapping[str, Any], tensors: Sequence[Tensor], deadline_at: float) -> Frame:
         """Send a request and wait for its reply.
@@ -71,18 +72,15 @@ class Link:
             HubError: The problem that the worker answered with.
             WorkerLost: The stream ended before the reply.
         """
-        if self._is_lost:
+        if self._ended.is_set():
             raise _lost()
         request_id, self._next_id = self._next_id, self._next_id + 1
         buffers = encode_frame({**header, "id": request_id}, tensors)
         reply: Future[Frame] = asyncio.get_running_loop().create_future()
         self._waiting[request_id] = reply
         try:
-            self._writer.writelines(buffers)
-            await self._writer.drain()
+            self._stream.send(buffers)
             frame = await reply
-        except ConnectionError as error:
-            raise _lost() from error
         except asyncio.CancelledError:
             self._give_up(request_id, deadline_at)
             raise
@@ -93,8 +91,13 @@ class Link:
 
     def close(self) -> None:
         """End the stream and every call."""
-        self._is_lost = True
-        self._writer.close()
+        self._stream.close()
+        self._end(None)
+
+    def _end(self, trouble: Exception | None) -> None:
+        if isinstance(trouble, HubError):
+            _log.error("link.broken", detail=str(trouble))
+        self._ended.set()
         for timer in self._overdue.values():
             timer.cancel()
         self._overdue.clear()
@@ -103,23 +106,24 @@ class Link:
                 reply.set_exception(_lost())
         self._waiting.clear()
 
-    def _settle(self, frame: Frame) -> None:
-        request_id = frame.header.get("id", 0)
-        if not request_id:
-            self._on_news(frame.header)
-            return
-        timer = self._overdue.pop(request_id, None)
-        if timer is not None:
-            timer.cancel()
-        reply = self._waiting.pop(request_id, None)
-        if reply is not None and not reply.done():
-            reply.set_result(frame)
+    def _settle(self, frames: list[Frame]) -> None:
+        for frame in frames:
+            request_id = frame.header.get("id", 0)
+            if not request_id:
+                self._on_news(frame.header)
+                continue
+            timer = self._overdue.pop(request_id, None)
+            if timer is not None:
+                timer.cancel()
+            reply = self._waiting.pop(request_id, None)
+            if reply is not None and not reply.done():
+                reply.set_result(frame)
 
     def _give_up(self, request_id: int, deadline_at: float) -> None:
-        if self._is_lost or request_id not in self._waiting:
+        if request_id not in self._waiting:
             return
         loop = asyncio.get_running_loop()
-        self._writer.writelines(encode_frame({"op": "cancel", "id": request_id}))
+        self._stream.send(encode_frame({"op": "cancel", "id": request_id}))
         due = max(deadline_at, loop.time()) + self._grace_s
         self._overdue[request_id] = loop.call_at(due, self._report_stuck)
 

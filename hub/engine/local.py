@@ -155,6 +155,9 @@ class LocalEngine:
             supervisor.loaded = reply.header["resident"]
 
     async def _worker_for(self, target: Target) -> Supervisor:
+        only = self._supervisors[0]
+        if len(self._supervisors) == 1 and only.link is not None:
+            return only
         while True:
             choice = choose(self.status().workers, target.digests)
             if choice is not None:

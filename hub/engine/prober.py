@@ -102,7 +102,8 @@ class Prober:
                 await self.stop()
                 device = Device("cpu", 0)
                 child = await start_module("zygote", "hub.runtime.zygote", [], device, self._folder)
-                link = Link(child.reader, child.writer, grace_s=0.0, on_stuck=child.kill)
+                link = Link(grace_s=0.0, on_stuck=child.kill)
+                await link.connect(child.socket)
                 self._child, self._link = child, link
                 self._listening = asyncio.create_task(link.listen())
             return self._link

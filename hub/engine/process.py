@@ -9,7 +9,7 @@ import logging
 import os
 import socket
 import sys
-from asyncio import StreamReader, StreamWriter
+from asyncio import StreamReader
 from asyncio.subprocess import Process
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,7 +20,6 @@ import structlog
 from hub.domain.errors import NotAvailable
 from hub.runtime.devices import Device
 
-STREAM_LIMIT_BYTES = 4 << 20
 _PASSED = ("PATH", "LANG", "TZ", "TMPDIR", "VIRTUAL_ENV", "LD_LIBRARY_PATH", "LD_PRELOAD")
 _PASSED_PREFIXES = ("LC_", "PYTHON", "CUDA_", "NVIDIA_", "TF_", "XLA_", "OMP_", "MALLOC_")
 _MAX_LINE_CHARS = 2000
@@ -28,14 +27,13 @@ _log = structlog.get_logger()
 
 
 class Child:
-    """A running module and the stream to it."""
+    """A running module and our end of the socket to it."""
 
-    def __init__(self, name: str, process: Process, reader: StreamReader, writer: StreamWriter) -> None:
+    def __init__(self, name: str, process: Process, connected: socket.socket) -> None:
         """Take over a process that was just started."""
         self.name = name
         self.process = process
-        self.reader = reader
-        self.writer = writer
+        self.socket = connected
         self._logging = asyncio.create_task(self._log_stderr())
 
     @property
@@ -110,8 +108,7 @@ async def start_module(name: str, module: str, arguments: list[str], device: Dev
         raise NotAvailable(f"{name} cannot be started: {error.strerror}.") from error
     finally:
         theirs.close()
-    reader, writer = await asyncio.open_connection(sock=ours, limit=STREAM_LIMIT_BYTES)
-    return Child(name, process, reader, writer)
+    return Child(name, process, ours)
 
 
 def child_environment(environment: Mapping[str, str], device: Device, home: Path) -> dict[str, str]:

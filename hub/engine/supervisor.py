@@ -16,7 +16,6 @@ from hub.domain.errors import HubError, NotAvailable
 from hub.engine.engine import WorkerState, WorkerStatus
 from hub.engine.link import Link
 from hub.engine.process import Child, start_module
-from hub.protocol.frames import read_frame
 from hub.runtime.devices import Device
 from hub.runtime.orders import Choice
 
@@ -108,10 +107,12 @@ class Supervisor:
             arguments += ["--budget-bytes", str(self._wanted_budget_bytes)]
         name = f"worker {self.device}"
         child = self._child = await start_module(name, "hub.runtime.worker", arguments, self.device, self._home)
-        link = Link(child.reader, child.writer, grace_s=self._grace_s, on_stuck=child.kill, on_news=self._hear)
+        link = Link(grace_s=self._grace_s, on_stuck=child.kill, on_news=lambda news: self._hear(child, link, news))
         try:
-            await self._become_ready(child, link)
+            await link.connect(child.socket)
             await link.listen()
+            if self.link is None:
+                raise NotAvailable(f"The worker of {self.device} ended before it was ready.")
         finally:
             self.link, self.loaded, self._child = None, {}, None
             self._enter("restarting")
@@ -121,19 +122,15 @@ class Supervisor:
             level = logging.INFO if self._is_stopping else logging.WARNING
             _log.log(level, "worker.ended", device=str(self.device), pid=child.pid, code=code)
 
-    async def _become_ready(self, child: Child, link: Link) -> None:
-        try:
-            hello = await read_frame(child.reader)
-        except (asyncio.IncompleteReadError, ConnectionError) as error:
-            raise NotAvailable(f"The worker of {self.device} ended before it was ready.") from error
-        self._budget_bytes = hello.header["budget_bytes"]
+    def _hear(self, child: Child, link: Link, news: Mapping[str, Any]) -> None:
+        if "tuned" in news:
+            choices = {name: Choice.parse(choice) for name, choice in news["choices"].items()}
+            self._on_tuned(news["tuned"], choices)
+            return
+        self._budget_bytes = news["budget_bytes"]
         self.link = link
         _log.info("worker.ready", device=str(self.device), pid=child.pid, budget_bytes=self._budget_bytes)
         self._enter("ready")
-
-    def _hear(self, news: Mapping[str, Any]) -> None:
-        choices = {name: Choice.parse(choice) for name, choice in news["choices"].items()}
-        self._on_tuned(news["tuned"], choices)
 
     def _enter(self, state: WorkerState) -> None:
         self._state = state

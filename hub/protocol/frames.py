@@ -13,7 +13,6 @@ Source: Open Inference Protocol v2, "Binary Tensor Data Extension".
 
 import math
 import struct
-from asyncio import StreamReader
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -232,17 +231,3 @@ def _announced(entry: Any) -> tuple[str, str, tuple[int, ...], int]:
         ):
             return name, dtype, tuple(shape), size
     raise InvalidTensor(f"{str(entry)[:80]} does not announce a tensor: a name, a type, a shape and a size.")
-
-
-async def read_frame(reader: StreamReader, limit: int = MAX_FRAME_BYTES) -> Frame:
-    """Read one frame.
-
-    Raises:
-        asyncio.IncompleteReadError: The stream ended.
-        TooLarge: The frame is longer than ``limit`` bytes; the stream cannot be used any more.
-        InvalidTensor: The bytes are not a frame.
-    """
-    (size,) = _LENGTH.unpack(await reader.readexactly(_LENGTH.size))
-    if size > limit:
-        raise TooLarge(f"A message of {size} bytes is more than the {limit} that are taken.", limit_bytes=limit)
-    return decode_frame(await reader.readexactly(size))

@@ -5,7 +5,7 @@ loaded is loaded beside them. Messages by their ``op``: ``load`` (``orders``, ``
 ``trunk``, ``signature``, ``priority``, tensors; or ``trunk`` and ``heads``, pairs of digest and signature, for many
 heads at once) and ``cancel`` (the ``id`` of a request, which is dropped if it waits still). Every ``load`` and
 ``infer`` gets exactly one reply with its ``id``: tensors, or a ``problem``, or ``not_loaded``, or ``cancelled``. The
-first frame is the worker's ``ready``; a frame without an id tells how a version was ``tuned``.
+first frame tells the worker's ``budget_bytes``; other frames with the id 0 tell how a version was ``tuned``.
 
 Laws: a model's error is an answer, never the end of the worker; no reply names a path of this machine; no request waits
 while a stream is free; when the stream ends the process ends, whatever the device threads do.
@@ -16,19 +16,19 @@ import asyncio
 import os
 import socket
 import time
-from asyncio import StreamReader, StreamWriter
 from collections.abc import Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import structlog
+import uvloop
 
 from hub.domain.errors import HubError
-from hub.protocol.frames import Buffer, Frame, Tensor, encode_frame, read_frame
+from hub.protocol.frames import Buffer, Frame, Tensor, encode_frame
 from hub.protocol.problems import to_problem
+from hub.protocol.streams import FrameStream
 from hub.runtime.batches import has_rows
 from hub.runtime.computing import Answers, Call, Job, compute
 from hub.runtime.devices import Device
@@ -42,11 +42,11 @@ from hub.runtime.reporting import report_to_engine
 from hub.runtime.residents import Resident, Residents
 from hub.runtime.servable import check_specs, signature_of
 
-STREAM_LIMIT_BYTES = 4 << 20
 MAX_ROWS = 64
 MAX_BATCH_BYTES = 64 << 20
 _GPU_SIZES = (1, 2, 4, 8, 16, 32, 64)
 _MAX_REMEMBERED = 1_024
+_SHORT_S = 0.001
 _NO_CHOICE = Choice()
 _log = structlog.get_logger()
 
@@ -64,11 +64,11 @@ class _Place:
 class Worker:
     """Serves one stream until it ends."""
 
-    def __init__(self, device: Device, budget_bytes: int, reader: StreamReader, writer: StreamWriter) -> None:
-        """Answer on the stream."""
+    def __init__(self, device: Device, budget_bytes: int) -> None:
+        """Answer once connected."""
+        self._stream = FrameStream(self._take, self._end)
+        self._ended = asyncio.Event()
         self._residents = Residents(device, budget_bytes, self._tuned)
-        self._reader = reader
-        self._writer = writer
         self._sizes = _GPU_SIZES if device.kind == "gpu" else ()
         self._idle = streams(device)
         self._streams = ThreadPoolExecutor(self._idle, thread_name_prefix="device")
@@ -76,26 +76,36 @@ class Worker:
         self._places: dict[Hashable, _Place] = {}
         self._held: dict[int, tuple[Resident, ...]] = {}
         self._loads: set[asyncio.Task[None]] = set()
+        self._seconds: dict[str, float] = {}
+        self._loop = asyncio.get_running_loop()
 
-    async def serve(self) -> None:
-        """Read until the stream ends."""
-        with suppress(asyncio.IncompleteReadError, ConnectionError):
-            while True:
-                self._take(await read_frame(self._reader))
-        _log.info("stream.ended")
+    async def serve(self, connected: socket.socket, hello: dict[str, Any]) -> None:
+        """Say hello, and answer until the stream ends."""
+        await asyncio.get_running_loop().create_connection(lambda: self._stream, sock=connected)
+        self._send(0, hello)
+        await self._ended.wait()
 
-    def _take(self, frame: Frame) -> None:
-        request_id, op = int(frame.header["id"]), frame.header["op"]
-        if op == "cancel":
-            if self._queues.remove(request_id) is not None:
-                self._residents.let_go(self._held.pop(request_id))
-                self._send(request_id, {"cancelled": True})
-        elif op == "load":
-            task = asyncio.create_task(self._load(request_id, frame.header))
-            self._loads.add(task)
-            task.add_done_callback(self._loads.discard)
-        else:
-            self._infer(request_id, frame)
+    def _end(self, trouble: Exception | None) -> None:
+        _log.info("stream.ended", trouble=repr(trouble) if trouble else None)
+        self._ended.set()
+
+    def _take(self, frames: list[Frame]) -> None:
+        for frame in frames:
+            request_id, op = int(frame.header["id"]), frame.header["op"]
+            if op == "cancel":
+                self._cancel(request_id)
+            elif op == "load":
+                task = asyncio.create_task(self._load(request_id, frame.header))
+                self._loads.add(task)
+                task.add_done_callback(self._loads.discard)
+            else:
+                self._infer(request_id, frame)
+        self._dispatch()
+
+    def _cancel(self, request_id: int) -> None:
+        if self._queues.remove(request_id) is not None:
+            self._residents.let_go(self._held.pop(request_id))
+            self._send(request_id, {"cancelled": True})
 
     async def _load(self, request_id: int, header: dict[str, Any]) -> None:
         try:
@@ -110,7 +120,7 @@ class Worker:
     def _tuned(self, digest: str, choices: dict[str, Choice]) -> None:
         self._forget_places()
         dumped = {name: choice.dump() for name, choice in choices.items()}
-        self._writer.writelines(encode_frame({"id": 0, "tuned": digest, "choices": dumped}))
+        self._send(0, {"tuned": digest, "choices": dumped})
 
     def _infer(self, request_id: int, frame: Frame) -> None:
         header = frame.header
@@ -128,7 +138,6 @@ class Worker:
         job = Job(request_id, rows, header.get("priority", 0), frame.tensors, place.heads, now)
         self._held[request_id] = self._residents.hold(place.residents)
         self._queues.add(place.lane, job, now)
-        self._dispatch()
 
     def _place(
         self, trunk: str | None, wanted: tuple[tuple[str, str], ...], tensors: Sequence[Tensor]
@@ -171,32 +180,47 @@ class Worker:
         self._places.clear()
 
     def _dispatch(self) -> None:
-        """Give the streams that are free what waits."""
+        """Give the streams that are free what waits; what is done in no time is done here, without changing threads."""
         now = time.perf_counter()
         while self._idle and (taken := self._queues.take(now, self._idle)) is not None:
             lane, jobs = taken
-            self._idle -= 1
             work = partial(compute, lane.key[0], jobs, self._sizes)
-            done = asyncio.get_running_loop().run_in_executor(self._streams, work)
-            done.add_done_callback(partial(self._answer, lane, jobs, now))
+            if self._seconds.get(lane.version, _SHORT_S) < _SHORT_S:
+                self._answer(lane, jobs, now, work())
+                self._loop.call_soon(self._dispatch)
+                return
+            self._idle -= 1
+            done = self._loop.run_in_executor(self._streams, work)
+            done.add_done_callback(partial(self._computed, lane, jobs, now))
 
-    def _answer(self, lane: Lane, jobs: list[Job], began: float, done: asyncio.Future[Any]) -> None:
+    def _computed(self, lane: Lane, jobs: list[Job], began: float, done: asyncio.Future[Any]) -> None:
         self._idle += 1
-        ended = time.perf_counter()
-        self._queues.charge(lane, ended - began)
-        facts = {"computed_s": ended - began, "rows": sum(job.rows for job in jobs), "jobs": len(jobs)}
-        buffers: list[Buffer] = []
-        for job, answer in zip(jobs, done.result(), strict=True):
-            self._residents.let_go(self._held.pop(job.id))
-            buffers += _encoded(job.id, answer, {"waited_s": began - job.arrived, **facts}, lane.key[0].signature)
-        self._writer.writelines(buffers)
+        self._answer(lane, jobs, began, done.result())
         self._dispatch()
 
+    def _answer(self, lane: Lane, jobs: list[Job], began: float, answers: list[Answers | Exception]) -> None:
+        took_s = time.perf_counter() - began
+        self._queues.charge(lane, took_s)
+        self._remember(lane.version, took_s)
+        facts = {"computed_s": took_s, "rows": sum(job.rows for job in jobs), "jobs": len(jobs)}
+        buffers: list[Buffer] = []
+        for job, answer in zip(jobs, answers, strict=True):
+            self._residents.let_go(self._held.pop(job.id))
+            buffers += _encoded(job.id, answer, {"waited_s": began - job.arrived, **facts}, lane.key[0].signature)
+        self._stream.send(buffers)
+
+    def _remember(self, version: str, took_s: float) -> None:
+        """How long a version's batches take: one that took long counts at once, short ones only by and by."""
+        if len(self._seconds) >= _MAX_REMEMBERED:
+            self._seconds.clear()
+        before = self._seconds.get(version, took_s)
+        self._seconds[version] = max(took_s, before + (took_s - before) / 8)
+
     def _send(self, request_id: int, facts: dict[str, Any]) -> None:
-        self._writer.writelines(encode_frame({"id": request_id, **facts}))
+        self._stream.send(encode_frame({"id": request_id, **facts}))
 
     def _fail(self, request_id: int, error: Exception, signature: str) -> None:
-        self._writer.writelines(_encoded(request_id, error, {}, signature))
+        self._stream.send(_encoded(request_id, error, {}, signature))
 
 
 def _call(resident: Resident, name: str) -> Call:
@@ -229,12 +253,8 @@ async def run(descriptor: int, device: Device, budget_bytes: int | None) -> None
     """
     claim(device)
     budget = budget_bytes if budget_bytes is not None else default_budget(device)
-    connected = socket.socket(fileno=descriptor)
-    reader, writer = await asyncio.open_connection(sock=connected, limit=STREAM_LIMIT_BYTES)
     freeze()
-    writer.writelines(encode_frame({"ready": True, "budget_bytes": budget}))
-    await writer.drain()
-    await Worker(device, budget, reader, writer).serve()
+    await Worker(device, budget).serve(socket.socket(fileno=descriptor), {"budget_bytes": budget})
 
 
 def main() -> None:
@@ -248,7 +268,7 @@ def main() -> None:
     die_with_parent(options.parent)
     report_to_engine()
     try:
-        asyncio.run(run(options.fd, options.device, options.budget_bytes))
+        uvloop.run(run(options.fd, options.device, options.budget_bytes))
     except HubError as error:
         _log.error("worker.unable", detail=str(error))
         os._exit(1)

@@ -8,10 +8,22 @@ import asyncio
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute
+from starlette.routing import BaseRoute, Route
 
 from hub import __version__
-from hub.api.facades.exchange import JSON, caller, deadline_s, infer, json_answer, off_loop, read_body, route
+from hub.api.facades.exchange import (
+    JSON,
+    caller,
+    deadline_s,
+    infer,
+    json_answer,
+    off_loop,
+    only_post,
+    read_body,
+    route,
+    short_way,
+)
+from hub.api.front import ShortWay
 from hub.domain.names import Reference, parse_reference
 from hub.domain.versions import State
 from hub.protocol.codecs import oip
@@ -23,21 +35,27 @@ from hub.services.predict import Servable
 MODEL = "/v2/models/{owner}/{name}"
 _PROTOCOL = "oip"
 _BINARY = "application/octet-stream"
+_headers = oip.KnownHeaders()
 _CHOICES = (f"{MODEL}/versions/{{version}}", MODEL)
 
 
 def routes(house: House) -> list[BaseRoute]:
-    """The facade's routes."""
+    """The facade's routes but for the hot ones; those that only take POST say so to who asks otherwise."""
     found: list[BaseRoute] = [
         route(house, "GET", "/v2", _server),
         route(house, "GET", "/v2/health/live", _live),
         route(house, "GET", "/v2/health/ready", _ready),
     ]
     for path in _CHOICES:
-        found.append(route(house, "POST", f"{path}/infer", _infer))
+        found.append(Route(f"{path}/infer", only_post))
         found.append(route(house, "GET", f"{path}/ready", _model_ready))
         found.append(route(house, "GET", path, _model))
     return found
+
+
+def short_ways(house: House) -> list[ShortWay]:
+    """The facade's hot routes."""
+    return [short_way(house, f"{path}/infer", _infer) for path in _CHOICES]
 
 
 def _reference(request: Request) -> Reference:
@@ -85,7 +103,8 @@ async def _infer(house: House, request: Request) -> Response:
     body = await read_body(house, request)
     header_length = request.headers.get(oip.HEADER_LENGTH)
     json_bytes = len(body) if header_length is None else 0
-    call = await off_loop(json_bytes, oip.decode_infer, body, header_length, servable.signatures)
+    decode = _headers.decode
+    call = await off_loop(json_bytes, decode, body, header_length, servable.signatures, servable.target.digest)
     outputs = await infer(house, _PROTOCOL, servable, call, limit_s)
     json_bytes = sum(len(tensor.data) for tensor in outputs)
     return await off_loop(json_bytes, _encode, outputs, call, servable)

@@ -9,12 +9,24 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TypeVar
 
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from hub.api.facades.exchange import JSON, caller, deadline_s, infer, json_answer, off_loop, read_body, route
+from hub.api.facades.exchange import (
+    JSON,
+    Handler,
+    caller,
+    deadline_s,
+    infer,
+    json_answer,
+    off_loop,
+    only_post,
+    read_body,
+    route,
+    short_way,
+)
+from hub.api.front import ShortWay
 from hub.domain.names import ModelName, Reference, parse_reference
 from hub.domain.signatures import Signature
 from hub.protocol.codecs import examples, tfserving
@@ -34,19 +46,21 @@ Encode = Callable[[Sequence[Tensor], _Call], bytes]
 
 def routes(house: House) -> list[BaseRoute]:
     """The facade's routes, most particular first: ``{name}`` would also match ``name:predict``."""
-    verbs = {"predict": _predict, "classify": _classify, "regress": _regress}
     found: list[BaseRoute] = []
     for path in _CHOICES:
-        for verb, handler in verbs.items():
-            found += [route(house, "POST", f"{path}:{verb}", handler), Route(f"{path}:{verb}", _only_post)]
+        found += [Route(f"{path}:{verb}", only_post) for verb in _verbs()]
         found.append(route(house, "GET", f"{path}/metadata", _metadata))
         found.append(route(house, "GET", path, _status))
     return found
 
 
-async def _only_post(_request: Request) -> Response:
-    # Without this route a GET would ask for the status of an alias named "predict".
-    raise HTTPException(405, headers={"Allow": "POST"})
+def short_ways(house: House) -> list[ShortWay]:
+    """The facade's hot routes."""
+    return [short_way(house, f"{path}:{verb}", handler) for path in _CHOICES for verb, handler in _verbs().items()]
+
+
+def _verbs() -> dict[str, Handler]:
+    return {"predict": _predict, "classify": _classify, "regress": _regress}
 
 
 def _reference(request: Request) -> Reference:

@@ -8,7 +8,7 @@ import pytest
 
 from hub.domain.errors import InvalidTensor, WorkerLost
 from hub.engine.link import Link
-from hub.protocol.frames import Frame, encode_frame, read_frame
+from hub.protocol.frames import Frame, decode_frame, encode_frame
 from hub.protocol.problems import to_problem
 
 Answer = Callable[[Frame], dict | None]
@@ -19,15 +19,16 @@ def talk(answer: Answer, ask: Callable[[Link, list[dict], list[str]], Awaitable[
 
     async def run() -> None:
         ours, theirs = socket.socketpair()
-        reader, writer = await asyncio.open_connection(sock=ours)
         worker_reader, worker_writer = await asyncio.open_connection(sock=theirs)
         seen: list[dict] = []
         stuck: list[str] = []
-        link = Link(reader, writer, grace_s=0.05, on_stuck=lambda: stuck.append("stuck"))
+        link = Link(grace_s=0.05, on_stuck=lambda: stuck.append("stuck"))
+        await link.connect(ours)
 
         async def work() -> None:
             while True:
-                frame = await read_frame(worker_reader)
+                size = int.from_bytes(await worker_reader.readexactly(8), "big")
+                frame = decode_frame(await worker_reader.readexactly(size))
                 seen.append(frame.header)
                 reply = answer(frame)
                 if reply == {"end": True}:

@@ -1,7 +1,5 @@
 """Frames: round trips, and refusals of everything that is not a frame."""
 
-import asyncio
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -14,7 +12,6 @@ from hub.protocol.frames import (
     encode_frame,
     from_numpy,
     pack_strings,
-    read_frame,
     to_numpy,
     unpack_strings,
 )
@@ -113,32 +110,9 @@ def test_an_array_of_dates_is_no_tensor() -> None:
         from_numpy("x", np.zeros(1, "datetime64[s]"))
 
 
-def test_a_frame_beyond_the_limit_is_too_large_on_both_ends() -> None:
-    tensor = from_numpy("x", np.zeros(100, np.uint8))
+def test_a_frame_beyond_the_limit_is_too_large() -> None:
     with pytest.raises(TooLarge):
-        encode_frame({}, [tensor], limit=64)
-
-    async def read() -> None:
-        reader = asyncio.StreamReader()
-        reader.feed_data(joined({}, [tensor]))
-        await read_frame(reader, limit=64)
-
-    with pytest.raises(TooLarge):
-        asyncio.run(read())
-
-
-def test_frames_are_read_one_after_the_other_until_the_stream_ends() -> None:
-    async def read() -> list[dict]:
-        reader = asyncio.StreamReader()
-        for number in range(3):
-            reader.feed_data(joined({"id": number}, []))
-        reader.feed_eof()
-        headers = [(await read_frame(reader)).header for _ in range(3)]
-        with pytest.raises(asyncio.IncompleteReadError):
-            await read_frame(reader)
-        return headers
-
-    assert asyncio.run(read()) == [{"id": 0}, {"id": 1}, {"id": 2}]
+        encode_frame({}, [from_numpy("x", np.zeros(100, np.uint8))], limit=64)
 
 
 def test_broken_strings_are_refused_by_the_name_of_their_tensor() -> None:

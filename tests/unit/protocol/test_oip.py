@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hub.domain.errors import InvalidRequest, InvalidTensor, SignatureNotFound
 from hub.domain.signatures import Signature
 from hub.domain.tensors import BY_NAME, BY_OIP, TensorSpec
-from hub.protocol.codecs.oip import InferCall, Wanted, decode_infer, encode_infer, metadata
+from hub.protocol.codecs.oip import InferCall, KnownHeaders, Wanted, decode_infer, encode_infer, metadata
 from hub.protocol.codecs.values import to_array
 from hub.protocol.frames import Tensor, from_numpy
 
@@ -257,3 +257,35 @@ def test_metadata_has_the_default_signature_and_the_names_of_all(sign) -> None:
     assert answer["outputs"] == [{"name": "y", "datatype": "INT64", "shape": []}]
     several = metadata("acme/m", [1], sign({}, {}, name="a") | sign({}, {}, name="b"))
     assert (several["inputs"], several["parameters"]) == ([], {"signatures": ["a", "b"]})
+
+
+def test_a_header_that_was_read_before_means_what_it_meant(sign) -> None:
+    x = {"name": "x", "datatype": "FP32", "shape": [1, 2], "parameters": {"binary_data_size": 8}}
+    s = {"name": "s", "datatype": "BYTES", "shape": [1], "parameters": {"binary_data_size": 5}}
+    head = json.dumps({"inputs": [s, x], "id": "7"}).encode()
+    known, signatures = KnownHeaders(), sign(*PAIR)
+    for letter, value in ((b"a", 1), (b"b", 2)):
+        body = head + b"\1\0\0\0" + letter + np.full(2, value, "<f4").tobytes()
+        call = known.decode(body, str(len(head)), signatures, "sha256:a")
+        assert call == decode_infer(body, str(len(head)), signatures)
+        assert to_array(call.tensors[1]).tolist() == [letter]
+        assert to_array(call.tensors[0]).tolist() == [[value, value]]
+    with pytest.raises(InvalidTensor):
+        known.decode(body[:-1], str(len(head)), signatures, "sha256:a")
+    with pytest.raises(InvalidRequest):
+        known.decode(body + b"1", str(len(head)), signatures, "sha256:a")
+    # Another version may say otherwise to the same header.
+    with pytest.raises(InvalidTensor):
+        known.decode(
+            body, str(len(head)), sign({"x": ("float64", (None, 2)), "s": ("string", (None,))}, {}), "sha256:b"
+        )
+
+
+def test_a_header_with_tensors_in_it_is_read_every_time(sign) -> None:
+    x = {"name": "x", "datatype": "FP32", "shape": [1, 2], "parameters": {"binary_data_size": 8}}
+    head = json.dumps({"inputs": [S, x]}).encode()
+    known = KnownHeaders()
+    for value in (1, 2):
+        call = known.decode(head + np.full(2, value, "<f4").tobytes(), str(len(head)), sign(*PAIR), "sha256:a")
+        assert to_array(call.tensors[0]).tolist() == [[value, value]]
+        assert to_array(call.tensors[1]).tolist() == [b"a"]
