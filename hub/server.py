@@ -6,6 +6,7 @@ Ctrl-C let requests under way finish; whatever keeps the hub from starting is on
 
 import errno
 import fcntl
+import gc
 import importlib.util
 import os
 import shutil
@@ -279,6 +280,9 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, then tell."""
         await super().startup(sockets)
+        # What was imported stays: the collector need not walk it again and again, while everybody waits.
+        gc.collect()
+        gc.freeze()
         if self.started:
             print(f"Trunk Hub is at {self.url}", flush=True)  # noqa: T201 - for the person who starts it
             _log.info("server.started", url=self.url)

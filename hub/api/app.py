@@ -7,7 +7,6 @@ the next start and workers end before the process does.
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
-from functools import partial
 from typing import Any
 
 import structlog
@@ -18,7 +17,7 @@ from starlette.types import ASGIApp
 from hub import __version__
 from hub.api import problems
 from hub.api.facades import oip, tfserving
-from hub.api.front import Front, ShortWay
+from hub.api.front import Front
 from hub.api.middleware import Observed
 from hub.api.routes import administration, aliases, downloads, models, probes, pushes
 from hub.domain.access import Principal, Scope
@@ -73,10 +72,8 @@ def create_app(house: House, pages: Sequence[BaseRoute] = ()) -> ASGIApp:
     for routes in (tfserving.routes(house), oip.routes(house), pages):
         app.router.routes.extend(routes)
     problems.install(app)
-    observed = partial(Observed, routes=app.routes, request_max_bytes=house.settings.request_max_bytes)
-    app.add_middleware(observed)
-    ways = [*tfserving.short_ways(house), *oip.short_ways(house)]
-    return Front(app, [ShortWay(way.path, observed(way.app)) for way in ways])
+    app.add_middleware(Observed, request_max_bytes=house.settings.request_max_bytes)
+    return Front(app, [*tfserving.short_ways(house), *oip.short_ways(house)])
 
 
 @asynccontextmanager

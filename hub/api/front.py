@@ -8,10 +8,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 _MAX_REMEMBERED = 4_096
+_MAX_PATH_CHARS = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Front:
         """Stand before ``app``; of ``ways`` the first that matches counts."""
         self._app = app
         self._ways = [(way.pattern(), way) for way in ways]
-        self._known: dict[str, tuple[ShortWay, dict[str, str]] | None] = {}
+        self._known: dict[str, tuple[ShortWay, dict[str, str]]] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""
@@ -48,17 +48,16 @@ class Front:
         if found is None:
             await self._app(scope, receive, send)
             return
-        way, parts = found
-        scope["short_way"], scope["path_params"] = way.path, parts
-        try:
-            await way.app(scope, receive, send)
-        except ClientDisconnect:
-            return  # nobody is there to be answered
+        way, scope["path_params"] = found
+        await way.app(scope, receive, send)
 
     def _find(self, path: str) -> tuple[ShortWay, dict[str, str]] | None:
-        if path not in self._known:
-            if len(self._known) >= _MAX_REMEMBERED:
-                self._known.clear()
+        found = self._known.get(path)
+        if found is None:
             matches = ((way, match) for pattern, way in self._ways if (match := pattern.fullmatch(path)))
-            self._known[path] = next(((way, match.groupdict()) for way, match in matches), None)
-        return self._known[path]
+            found = next(((way, match.groupdict()) for way, match in matches), None)
+            if found is not None and len(path) <= _MAX_PATH_CHARS:
+                if len(self._known) >= _MAX_REMEMBERED:
+                    self._known.clear()
+                self._known[path] = found
+        return found

@@ -1,21 +1,18 @@
 """Middleware: what happens to every request. Plain ASGI: Starlette's base class costs a quarter millisecond each time.
 
-Laws: every answer has an ``X-Request-Id`` and appears in the access log (predictions, probes and polls that went well
-only for who wants to debug) and the metrics once; a body longer than its limit is refused, announced or not; whatever
-was not foreseen becomes a 500 problem, and its traceback goes to the log.
+Laws: every answer has an ``X-Request-Id`` and appears in the access log (probes and polls that went well only for who
+wants to debug) and the metrics once; a body longer than its
+limit is refused, announced or not; whatever was not foreseen becomes a 500 problem, and its traceback goes to the log.
 """
 
 import logging
 import re
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
 import structlog
-from prometheus_client import Counter, Histogram
-from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hub.api.problems import problem_response
@@ -25,7 +22,7 @@ from hub.protocol import paths
 from hub.telemetry import metrics
 
 MAX_JSON_BYTES = 16 << 20
-_SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _BLOB_PATH = re.compile(rf"{paths.PUSHES}/[^/]+/blobs/[^/]+")
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
@@ -47,12 +44,10 @@ class _Exchange:
 class Observed:
     """Gives each request an id, bounds its body, logs and counts it, and catches what nobody else did."""
 
-    def __init__(self, app: ASGIApp, *, routes: Sequence[BaseRoute], request_max_bytes: int) -> None:
-        """Wrap ``app``, which has these routes; ``request_max_bytes`` bounds bodies outside the hub's own API."""
+    def __init__(self, app: ASGIApp, *, request_max_bytes: int) -> None:
+        """Wrap ``app``; ``request_max_bytes`` bounds bodies outside the hub's own API."""
         self.app = app
-        self.routes = routes
         self.request_max_bytes = request_max_bytes
-        self._kept: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""
@@ -67,7 +62,7 @@ class Observed:
             await self._answer(scope, receive, send, exchange)
         finally:
             metrics.REQUESTS_OPEN.dec()
-            self._record(scope, exchange)
+            _record(scope, exchange)
             structlog.contextvars.unbind_contextvars("request_id")
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send, exchange: _Exchange) -> None:
@@ -78,7 +73,7 @@ class Observed:
             await self.app(scope, counted, stamped)
         except Exception as error:
             if not isinstance(error, HubError):
-                _log.exception("request.failed", method=scope["method"], path=_sent_path(scope))
+                _log.exception("request.failed", method=scope["method"], path=sent_path(scope))
                 error = HubError("The hub could not do this.", remedy="Its log says why, under the request's id.")
             if exchange.status:
                 raise
@@ -89,58 +84,6 @@ class Observed:
             return BLOB_BYTES
         return MAX_JSON_BYTES if path.startswith(paths.API) else self.request_max_bytes
 
-    def _route(self, scope: Scope) -> str:
-        """The template of the route that answered: never the path, of which there are too many."""
-        if "short_way" in scope:
-            return str(scope["short_way"])
-        route: Any = scope.get("route")  # FastAPI says which; Starlette's own routes are known by their endpoint
-        if route is not None:
-            return str(route.path)
-        endpoint: Any = scope.get("endpoint")
-        routes: Sequence[Any] = self.routes
-        found = (
-            route.path
-            for route in routes
-            if endpoint in (getattr(route, "endpoint", None), getattr(route, "app", None))
-        )
-        return next(found, "nothing") if endpoint is not None else "nothing"
-
-    def _record(self, scope: Scope, exchange: _Exchange) -> None:
-        seconds = time.perf_counter() - exchange.began
-        method, route = scope["method"] if scope["method"] in _METHODS else "other", self._route(scope)
-        counter, histogram = self._metrics(method, route, exchange.status)
-        counter.inc()
-        histogram.observe(seconds)
-        metrics.RECEIVED_BYTES.inc(exchange.received)
-        metrics.SENT_BYTES.inc(exchange.sent)
-        went_well = exchange.status < 400
-        is_noise = went_well and (
-            "short_way" in scope or scope["path"] in _QUIET or b"wait_s=" in scope["query_string"]
-        )
-        if is_noise and not logging.getLogger(__name__).isEnabledFor(logging.DEBUG):
-            return  # before the line is made: that takes longer than all the rest
-        _log.log(
-            logging.DEBUG if is_noise else logging.INFO,
-            "request.answered",
-            method=method,
-            path=_sent_path(scope),
-            status=exchange.status,
-            duration_ms=round(seconds * 1000, 1),
-            received_bytes=exchange.received,
-            sent_bytes=exchange.sent,
-        )
-
-    def _metrics(self, method: str, route: str, status: int) -> tuple[Counter, Histogram]:
-        """The series to count in; finding them by their labels each time takes longer than counting."""
-        key = (method, route, status)
-        kept = self._kept.get(key)
-        if kept is None:
-            kept = self._kept[key] = (
-                metrics.REQUESTS.labels(method, route, str(status)),
-                metrics.REQUEST_SECONDS.labels(method, route),
-            )
-        return kept
-
 
 def _header(scope: Scope, name: bytes) -> str:
     return next((value.decode("latin-1") for key, value in scope["headers"] if key == name), "")
@@ -148,7 +91,7 @@ def _header(scope: Scope, name: bytes) -> str:
 
 def _request_id(scope: Scope) -> str:
     sent = _header(scope, b"x-request-id")
-    return sent if _SANE_ID.fullmatch(sent) else uuid4().hex
+    return sent if SANE_ID.fullmatch(sent) else uuid4().hex
 
 
 def _check_announced(scope: Scope, exchange: _Exchange) -> None:
@@ -184,6 +127,39 @@ def _stamping(send: Send, exchange: _Exchange) -> Send:
     return stamped
 
 
-def _sent_path(scope: Scope) -> str:
+def _route(scope: Scope) -> str:
+    """The template of the route that answered: never the path, of which there are too many."""
+    route: Any = scope.get("route")  # FastAPI says which; Starlette's own routes are known by their endpoint
+    if route is not None:
+        return str(route.path)
+    endpoint: Any = scope.get("endpoint")
+    routes: Any = getattr(scope.get("app"), "routes", ())
+    found = (
+        route.path for route in routes if endpoint in (getattr(route, "endpoint", None), getattr(route, "app", None))
+    )
+    return next(found, "nothing") if endpoint is not None else "nothing"
+
+
+def sent_path(scope: Scope) -> str:
     """The path as it was sent, percent-encoded: decoded it could hold line breaks and forge log lines."""
     return str(scope["raw_path"].decode("ascii", "backslashreplace"))
+
+
+def _record(scope: Scope, exchange: _Exchange) -> None:
+    seconds = time.perf_counter() - exchange.began
+    method, route = scope["method"] if scope["method"] in _METHODS else "other", _route(scope)
+    metrics.REQUESTS.labels(method, route, str(exchange.status)).inc()
+    metrics.REQUEST_SECONDS.labels(method, route).observe(seconds)
+    metrics.RECEIVED_BYTES.inc(exchange.received)
+    metrics.SENT_BYTES.inc(exchange.sent)
+    is_noise = exchange.status < 400 and (scope["path"] in _QUIET or b"wait_s=" in scope["query_string"])
+    _log.log(
+        logging.DEBUG if is_noise else logging.INFO,
+        "request.answered",
+        method=method,
+        path=sent_path(scope),
+        status=exchange.status,
+        duration_ms=round(seconds * 1000, 1),
+        received_bytes=exchange.received,
+        sent_bytes=exchange.sent,
+    )

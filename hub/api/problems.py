@@ -19,7 +19,7 @@ from hub.protocol.problems import CONTENT_TYPE, RETRY_AFTER_S, to_problem
 
 MAX_SHOWN = 10
 _NOT_JSON = "json_invalid"
-_NO_ANSWER = 499  # nginx' number for a client that left; nobody reads it but the access log
+NO_ANSWER = 499  # nginx' number for a client that left; nobody reads it but the access log
 _log = structlog.get_logger(__name__)
 
 
@@ -107,4 +107,4 @@ def _http_error(request: Request, error: Exception) -> Response:
 
 
 def _client_left(_request: Request, _error: Exception) -> Response:
-    return Response(status_code=_NO_ANSWER)
+    return Response(status_code=NO_ANSWER)

@@ -71,19 +71,25 @@ class Link:
         Raises:
             HubError: The problem that the worker answered with.
             WorkerLost: The stream ended before the reply.
+            TimeoutError: The deadline passed before the reply.
         """
         if self._ended.is_set():
             raise _lost()
-        request_id, self._next_id = self._next_id, self._next_id + 1
+        request_id = self._next_id
+        self._next_id += 1
         buffers = encode_frame({**header, "id": request_id}, tensors)
-        reply: Future[Frame] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        reply: Future[Frame] = loop.create_future()
         self._waiting[request_id] = reply
+        deadline = loop.call_at(deadline_at, _expire, reply)
         try:
             self._stream.send(buffers)
             frame = await reply
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, TimeoutError):
             self._give_up(request_id, deadline_at)
             raise
+        finally:
+            deadline.cancel()
         problem = frame.header.get("problem")
         if problem is not None:
             raise from_problem(problem["status"], problem)
@@ -130,6 +136,11 @@ class Link:
     def _report_stuck(self) -> None:
         _log.warning("worker.stuck", grace_s=self._grace_s)
         self._on_stuck()
+
+
+def _expire(reply: Future[Frame]) -> None:
+    if not reply.done():
+        reply.set_exception(TimeoutError())
 
 
 def _lost() -> WorkerLost:

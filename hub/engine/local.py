@@ -28,7 +28,7 @@ from hub.engine.engine import EngineStatus, Target
 from hub.engine.placement import choose
 from hub.engine.prober import Prober
 from hub.engine.supervisor import Supervisor
-from hub.protocol.frames import Tensor
+from hub.protocol.frames import Frame, Tensor
 from hub.runtime.devices import Device
 from hub.runtime.limits import Limits
 from hub.runtime.orders import Choice, Order
@@ -113,10 +113,14 @@ class LocalEngine:
     async def infer(self, target: Target, signature: str, inputs: Sequence[Tensor], deadline_s: float) -> list[Tensor]:
         """Call a signature; see ``Engine.infer``."""
         self._enter()
+        deadline_at = asyncio.get_running_loop().time() + deadline_s
+        header = {"op": "infer", "digest": target.digest, "trunk": target.trunk_digest, "signature": signature}
         try:
-            async with asyncio.timeout(deadline_s):
-                deadline_at = asyncio.get_running_loop().time() + deadline_s
-                return await self._infer(target, signature, inputs, deadline_at)
+            answered = await self._ask_at_hand(target, header, inputs, deadline_at)
+            if answered is not None:
+                return answered
+            async with asyncio.timeout_at(deadline_at):
+                return await self._ask(target, header, inputs, deadline_at)
         except TimeoutError as error:
             raise self._too_late(deadline_s) from error
         finally:
@@ -138,26 +142,37 @@ class LocalEngine:
         async with self._orders(Target(digest, trunk_digest), Device("cpu", 0)) as orders:
             return await self._prober.probe(orders[-1], orders[0] if trunk_digest else None)
 
-    async def _infer(
-        self, target: Target, signature: str, inputs: Sequence[Tensor], deadline_at: float
+    async def _ask_at_hand(
+        self, target: Target, header: Mapping[str, Any], inputs: Sequence[Tensor], deadline_at: float
+    ) -> list[Tensor] | None:
+        """The answer of the only worker, where it is ready and has the target; most requests need no more."""
+        only = self._supervisors[0]
+        if len(self._supervisors) > 1 or only.link is None or target.digest not in only.loaded:
+            return None
+        return self._read(only, await only.link.call(header, inputs, deadline_at))
+
+    async def _ask(
+        self, target: Target, header: Mapping[str, Any], inputs: Sequence[Tensor], deadline_at: float
     ) -> list[Tensor]:
-        header = {"op": "infer", "digest": target.digest, "trunk": target.trunk_digest, "signature": signature}
         while True:
             supervisor = await self._worker_for(target)
             await self._ensure(supervisor, target)
             if supervisor.link is None:
                 continue
-            reply = await supervisor.link.call(header, inputs, deadline_at)
-            if not reply.header.get("not_loaded"):
-                _observe(reply.header)
-                return list(reply.tensors)
-            # Evicted since by another target's load; what is resident now came with the reply.
+            answered = self._read(supervisor, await supervisor.link.call(header, inputs, deadline_at))
+            if answered is not None:
+                return answered
+
+    def _read(self, supervisor: Supervisor, reply: Frame) -> list[Tensor] | None:
+        """What a worker answered; None where it has not what was asked, having evicted it for another target."""
+        if reply.header.get("not_loaded"):
             supervisor.loaded = reply.header["resident"]
+            return None
+        if "batch" in reply.header:
+            _observe(reply.header["batch"])
+        return list(reply.tensors)
 
     async def _worker_for(self, target: Target) -> Supervisor:
-        only = self._supervisors[0]
-        if len(self._supervisors) == 1 and only.link is not None:
-            return only
         while True:
             choice = choose(self.status().workers, target.digests)
             if choice is not None:
@@ -251,7 +266,8 @@ class LocalEngine:
             self._ready.clear()
 
 
-def _observe(facts: Mapping[str, Any]) -> None:
-    metrics.QUEUE_SECONDS.observe(facts["waited_s"])
-    metrics.COMPUTE_SECONDS.observe(facts["computed_s"])
-    metrics.BATCH_ROWS.observe(facts["rows"])
+def _observe(batch: Mapping[str, Any]) -> None:
+    metrics.COMPUTE_SECONDS.observe(batch["computed_s"])
+    metrics.BATCH_ROWS.observe(batch["rows"])
+    for seconds in batch["waited_s"]:
+        metrics.QUEUE_SECONDS.observe(seconds)

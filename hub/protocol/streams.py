@@ -40,11 +40,22 @@ class FrameStream(asyncio.BufferedProtocol):
         self._filled = 0
         self._transport: asyncio.Transport | None = None
         self._trouble: Exception | None = None
+        self._waiting: list[Buffer] = []
+        self._loop = asyncio.get_running_loop()
 
     def send(self, buffers: Sequence[Buffer]) -> None:
-        """Send frames; what the socket does not take yet waits in memory. Nothing is sent once the stream has ended."""
+        """Send frames, together with what else is sent in this turn of the event loop.
+
+        What the socket does not take yet waits in memory. Nothing is sent once the stream has ended.
+        """
+        if not self._waiting and self._transport is not None:
+            self._loop.call_soon(self._flush)
+        self._waiting += buffers
+
+    def _flush(self) -> None:
+        waiting, self._waiting = self._waiting, []
         if self._transport is not None and not self._transport.is_closing():
-            self._transport.writelines(buffers)
+            self._transport.writelines(waiting)
 
     def close(self) -> None:
         """End the stream."""

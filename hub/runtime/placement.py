@@ -58,6 +58,7 @@ def session_config(device: Device) -> tf.compat.v1.ConfigProto:
     """What a session is made with: it makes its own devices, and must be told how many this process has."""
     config = tf.compat.v1.ConfigProto(allow_soft_placement=True)
     config.intra_op_parallelism_threads = _threads(device)
+    config.experimental.disable_thread_spinning = True  # who spins for work takes the time of those that have some
     config.gpu_options.allow_growth = True
     if device.kind == "cpu":
         config.device_count["GPU"] = 0

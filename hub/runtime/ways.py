@@ -2,11 +2,13 @@
 
 ``plain`` is the signature's own concrete function, without the keyword wrapper. ``frozen`` has its variables as
 constants, so that TensorFlow can fold what depends on them alone (a batch normalisation into the convolution before
-it). ``frozen_session`` is that graph in a session, whose optimizer sees the whole of it. ``compiled`` goes through XLA.
+it). ``frozen_session`` is that graph in a session, whose optimizer sees the whole of it, and ``frozen_inline`` has a
+session that computes in the calling thread, without handing operations to others. ``compiled`` goes through XLA.
 
 Laws: a way gives what ``plain`` gives, but for the last bits; a way that cannot be made raises, and is then none.
 """
 
+import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -23,7 +25,7 @@ from hub.runtime.servable import Value, as_array
 Way = Callable[[Mapping[str, Value]], Sequence[Value]]
 Takes = Mapping[str, tf.DType]
 """Names and types of a function's positional tensors."""
-FROZEN: frozenset[WayName] = frozenset({"frozen", "frozen_session"})
+FROZEN: frozenset[WayName] = frozenset({"frozen", "frozen_session", "frozen_inline"})
 _MOST_FROZEN_BYTES = 1 << 30  # a graph is one message of at most 2 GiB, its constants included
 
 
@@ -41,23 +43,20 @@ def plain(concrete: Any, takes: Takes, device: Device) -> Way:
 
 def others(concrete: Any, takes: Takes, device: Device) -> Iterator[tuple[WayName, Callable[[], Way]]]:
     """What else may be tried for a concrete function that changes nothing, by name."""
-    frozen: list[Any] = []
 
-    def make_frozen() -> Way:
-        frozen.append(_freeze(concrete))
-        return plain(frozen[0], takes, device)
+    @functools.cache
+    def frozen() -> Any:
+        return _freeze(concrete)
 
-    def make_session() -> Way:
-        return _session(frozen[0] if frozen else _freeze(concrete), tuple(takes), device)
-
-    def make_compiled() -> Way:
-        return plain(tf.function(lambda *given: concrete(*given), jit_compile=True, autograph=False), takes, device)
-
-    yield "frozen", make_frozen
     if device.kind == "cpu":
-        yield "frozen_session", make_session
+        yield "frozen_session", lambda: _session(frozen(), tuple(takes), session_config(device), device)
+        inline = session_config(device)
+        inline.experimental.executor_type = "SINGLE_THREADED_EXECUTOR"
+        yield "frozen_inline", lambda: _session(frozen(), tuple(takes), inline, device)
     else:
-        yield "compiled", make_compiled
+        yield "frozen", lambda: plain(frozen(), takes, device)
+        compiled = tf.function(lambda *given: concrete(*given), jit_compile=True, autograph=False)
+        yield "compiled", lambda: plain(compiled, takes, device)
 
 
 def _freeze(concrete: Any) -> Any:
@@ -75,11 +74,11 @@ def _freeze(concrete: Any) -> Any:
     return frozen
 
 
-def _session(frozen: Any, names: Sequence[str], device: Device) -> Way:
+def _session(frozen: Any, names: Sequence[str], config: tf.compat.v1.ConfigProto, device: Device) -> Way:
     graph = tf.Graph()
     with graph.as_default(), on(device):
         tf.import_graph_def(frozen.graph.as_graph_def(), name="")
-    session = tf.compat.v1.Session(graph=graph, config=session_config(device))
+    session = tf.compat.v1.Session(graph=graph, config=config)
     options = CallableOptions(
         feed=[taken.name for taken in frozen.inputs], fetch=[output.name for output in frozen.outputs]
     )

@@ -47,6 +47,7 @@ MAX_BATCH_BYTES = 64 << 20
 _GPU_SIZES = (1, 2, 4, 8, 16, 32, 64)
 _MAX_REMEMBERED = 1_024
 _SHORT_S = 0.001
+_NICENESS = 5  # where cores are few, who takes requests goes before who computes them: batches grow, and all are served
 _NO_CHOICE = Choice()
 _log = structlog.get_logger()
 
@@ -202,11 +203,15 @@ class Worker:
         took_s = time.perf_counter() - began
         self._queues.charge(lane, took_s)
         self._remember(lane.version, took_s)
-        facts = {"computed_s": took_s, "rows": sum(job.rows for job in jobs), "jobs": len(jobs)}
+        rows = sum(job.rows for job in jobs)
+        waited_s = [began - job.arrived for job in jobs]
+        # What was seen of a batch travels once, with its first answer.
+        facts = {"batch": {"computed_s": took_s, "rows": rows, "waited_s": waited_s}}
         buffers: list[Buffer] = []
         for job, answer in zip(jobs, answers, strict=True):
             self._residents.let_go(self._held.pop(job.id))
-            buffers += _encoded(job.id, answer, {"waited_s": began - job.arrived, **facts}, lane.key[0].signature)
+            buffers += _encoded(job.id, answer, facts, lane.key[0].signature)
+            facts = {}
         self._stream.send(buffers)
 
     def _remember(self, version: str, took_s: float) -> None:
@@ -267,6 +272,7 @@ def main() -> None:
     options = parser.parse_args()
     die_with_parent(options.parent)
     report_to_engine()
+    os.nice(_NICENESS)
     try:
         uvloop.run(run(options.fd, options.device, options.budget_bytes))
     except HubError as error:

@@ -38,11 +38,14 @@ QUEUE_SECONDS = Histogram(
     "hub_predictions_queue_seconds", "How long a prediction waited for the device.", buckets=_SECONDS, registry=REGISTRY
 )
 COMPUTE_SECONDS = Histogram(
-    "hub_predictions_compute_seconds", "What the batch of a prediction computed.", buckets=_SECONDS, registry=REGISTRY
+    "hub_batches_compute_seconds",
+    "What a batch of predictions took on the device.",
+    buckets=_SECONDS,
+    registry=REGISTRY,
 )
 BATCH_ROWS = Histogram(
-    "hub_predictions_batch_rows",
-    "Rows of the batch that a prediction was computed in.",
+    "hub_batches_size_rows",
+    "Rows that were computed together.",
     buckets=(1, 2, 4, 8, 16, 32, 64, 128),
     registry=REGISTRY,
 )

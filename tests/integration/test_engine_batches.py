@@ -151,7 +151,7 @@ def test_a_crowd_that_asks_a_trunk_and_its_heads_is_answered_as_each_alone(
     runner, engine, targets = running
     for target in targets:
         runner.run(engine.load(target))
-    before = _sum_of_batches()
+    before = _batches()
 
     async def crowd() -> None:
         asked = [(targets[number % len(targets)], float(number)) for number in range(100)]
@@ -167,10 +167,10 @@ def test_a_crowd_that_asks_a_trunk_and_its_heads_is_answered_as_each_alone(
                 np.testing.assert_allclose(got, [4 * value * (targets.index(target) - 1)], rtol=1e-6)
 
     runner.run(crowd())
-    assert _sum_of_batches() - before > 200, "requests were hardly ever computed together"
+    assert _batches() - before < 50, "requests were hardly ever computed together"
     workers = engine.status().workers
     assert set(workers[0].loaded) == {target.digest for target in targets}
 
 
-def _sum_of_batches() -> float:
-    return metrics.REGISTRY.get_sample_value("hub_predictions_batch_rows_sum") or 0.0
+def _batches() -> float:
+    return metrics.REGISTRY.get_sample_value("hub_batches_size_rows_count") or 0.0

@@ -91,7 +91,7 @@ def test_the_ways_to_call_a_version_are_measured_and_the_rows_compared(tiny_mode
     found = {name: residents.of(name).choices for name in names}
     chosen = found["trunk"][SERVING_DEFAULT]
     assert chosen.ratios["plain"] == 1.0
-    assert {"frozen", "frozen_session"} <= chosen.ratios.keys()
+    assert {"frozen_session", "frozen_inline"} <= chosen.ratios.keys()
     assert chosen.way == min(chosen.ratios, key=lambda way: chosen.ratios[way])
     independent = {
         name: choices[SERVING_DEFAULT].has_independent_rows for name, choices in found.items() if name != "counter"
@@ -103,7 +103,7 @@ def test_the_ways_to_call_a_version_are_measured_and_the_rows_compared(tiny_mode
 
 
 def test_what_was_chosen_is_taken_up_without_measuring(tiny_models: Path) -> None:
-    chosen = Choice("frozen_session", True, {"plain": 1.0, "frozen_session": 0.5})
+    chosen = Choice("frozen_inline", True, {"plain": 1.0, "frozen_inline": 0.5})
     again = replace(order(tiny_models / "trunk"), choices={SERVING_DEFAULT: chosen})
     trunk = resident(30 * MIB, [again]).of("trunk")
     assert trunk.choices == {SERVING_DEFAULT: chosen}

@@ -19,13 +19,13 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
 
-from hub.api.front import ShortWay
+from hub.api.facades.hot import Exchange, sentence
 from hub.api.problems import problem_response
 from hub.api.unpacking import is_packed, unpacked
 from hub.domain.access import Principal
 from hub.domain.errors import HubError, InvalidRequest, TooLarge
+from hub.domain.names import Reference, parse_reference
 from hub.domain.signatures import Signature
 from hub.protocol.codecs.json_text import write_json
 from hub.protocol.frames import Tensor
@@ -63,16 +63,6 @@ def route(house: House, method: str, path: str, handler: Handler) -> Route:
     return Route(path, endpoint, methods=[method])
 
 
-def short_way(house: House, path: str, handler: Handler) -> ShortWay:
-    """A hot route, which is POST, whose errors are answers."""
-
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        response = await _answered(house, Request(scope, receive), handler)
-        await response(scope, receive, send)
-
-    return ShortWay(path, app)
-
-
 async def only_post(_request: Request) -> Response:
     """What stands where a hot route is, for those who do not POST; a path of fewer words would match otherwise.
 
@@ -86,20 +76,25 @@ async def _answered(house: House, request: Request, handler: Handler) -> Respons
     try:
         return await handler(house, request)
     except HubError as error:
-        return problem_response(error, getattr(request.state, "request_id", None), error=_sentence(error))
+        return problem_response(error, getattr(request.state, "request_id", None), error=sentence(error))
 
 
-def _sentence(error: HubError) -> str:
-    return f"{error.detail} {error.remedy}" if error.remedy else error.detail
+@functools.lru_cache(4_096)
+def reference(text: str) -> Reference:
+    """What a reference says; the same few are asked for again and again.
+
+    Raises:
+        InvalidName: It is none.
+    """
+    return parse_reference(text)
 
 
-async def caller(house: House, request: Request) -> Principal:
-    """Who asks. Looking a token up may read the database, so that happens in a thread.
+async def caller(house: House, authorization: str | None) -> Principal:
+    """Who asks, by the header of that name. Looking a token up may read the database, so that happens in a thread.
 
     Raises:
         Unauthorized: A token was sent that this hub does not accept.
     """
-    authorization = request.headers.get("authorization")
     if not authorization:
         return house.access.authenticate(None)
     if house.access.remembers(authorization):
@@ -107,17 +102,16 @@ async def caller(house: House, request: Request) -> Principal:
     return await asyncio.to_thread(house.access.authenticate, authorization)
 
 
-async def read_body(house: House, request: Request) -> bytes:
+async def read_body(house: House, exchange: Exchange) -> bytes:
     """The whole body, decompressed where it was sent with gzip or deflate.
-
-    The middleware bounds what is received, this what it becomes.
 
     Raises:
         TooLarge: It has more bytes than the hub takes.
         InvalidRequest: It is compressed in another way, or broken.
     """
-    body = await request.body()
-    if not is_packed(request.headers.get("content-encoding", "")):
+    body = await exchange.body()
+    encoding = exchange.header(b"content-encoding")
+    if encoding is None or not is_packed(encoding):
         return body
     return await off_loop(len(body), decompress, body, house.settings.request_max_bytes)
 
@@ -146,14 +140,14 @@ def _too_large(limit: int) -> TooLarge:
     )
 
 
-def deadline_s(house: House, request: Request) -> float:
+def deadline_s(house: House, exchange: Exchange) -> float:
     """How long the prediction may take: the hub's limit, or less where the caller asks for less.
 
     Raises:
         InvalidRequest: The header is not a positive number.
     """
     limit = house.settings.predict_deadline_s
-    asked = request.headers.get(DEADLINE_HEADER)
+    asked = exchange.header(DEADLINE_HEADER.lower().encode())
     if asked is None:
         return limit
     try:
@@ -165,12 +159,14 @@ def deadline_s(house: House, request: Request) -> float:
     return min(limit, asked_ms / 1000)
 
 
-async def infer(house: House, protocol: str, servable: Servable, call: Call, limit_s: float) -> list[Tensor]:
-    """Run a decoded call and count it by outcome: ``answered``, or the code of its error."""
+async def infer(house: House, protocol: str, exchange: Exchange, servable: Servable, call: Call) -> list[Tensor]:
+    """Run a decoded call and count it by outcome: ``answered``, ``cancelled``, or the code of its error."""
+    limit_s = deadline_s(house, exchange)
     started = time.perf_counter()
     outcome = "cancelled"
     try:
-        outputs = await house.predictions.predict(servable, call.signature.name, call.tensors, limit_s)
+        work = house.predictions.predict(servable, call.signature.name, call.tensors, limit_s)
+        outputs = await exchange.unless_left(work)
         outcome = "answered"
     except HubError as error:
         outcome = error.code

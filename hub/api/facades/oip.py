@@ -5,6 +5,7 @@ A model is ``owner/name``, plain or with ``%2F``, or any form of reference (``ac
 """
 
 import asyncio
+from collections.abc import Mapping
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -14,17 +15,17 @@ from hub import __version__
 from hub.api.facades.exchange import (
     JSON,
     caller,
-    deadline_s,
     infer,
     json_answer,
     off_loop,
     only_post,
     read_body,
+    reference,
     route,
-    short_way,
 )
+from hub.api.facades.hot import Answer, Exchange, short_way
 from hub.api.front import ShortWay
-from hub.domain.names import Reference, parse_reference
+from hub.domain.names import Reference
 from hub.domain.versions import State
 from hub.protocol.codecs import oip
 from hub.protocol.codecs.oip import InferCall
@@ -34,7 +35,8 @@ from hub.services.predict import Servable
 
 MODEL = "/v2/models/{owner}/{name}"
 _PROTOCOL = "oip"
-_BINARY = "application/octet-stream"
+_BINARY = b"application/octet-stream"
+_HEADER_LENGTH = oip.HEADER_LENGTH.lower().encode()
 _headers = oip.KnownHeaders()
 _CHOICES = (f"{MODEL}/versions/{{version}}", MODEL)
 
@@ -58,17 +60,16 @@ def short_ways(house: House) -> list[ShortWay]:
     return [short_way(house, f"{path}/infer", _infer) for path in _CHOICES]
 
 
-def _reference(request: Request) -> Reference:
-    parts = request.path_params
+def _reference(parts: Mapping[str, str]) -> Reference:
     name = f"{parts['owner']}/{parts['name']}"
     version = parts.get("version")
     if version is None:
-        return parse_reference(name)
-    return parse_reference(f"{name}@{version}" if version.isdigit() else f"{name}:{version}")
+        return reference(name)
+    return reference(f"{name}@{version}" if version.isdigit() else f"{name}:{version}")
 
 
-async def _servable(house: House, request: Request) -> Servable:
-    return await house.predictions.resolve(await caller(house, request), _reference(request))
+async def _servable(house: House, authorization: str | None, parts: Mapping[str, str]) -> Servable:
+    return await house.predictions.resolve(await caller(house, authorization), _reference(parts))
 
 
 async def _server(_house: House, _request: Request) -> Response:
@@ -85,34 +86,34 @@ async def _ready(house: House, _request: Request) -> Response:
 
 
 async def _model(house: House, request: Request) -> Response:
-    servable = await _servable(house, request)
-    name = _reference(request).model
-    listed = await asyncio.to_thread(house.predictions.listed, await caller(house, request), name)
+    authorization = request.headers.get("authorization")
+    servable = await _servable(house, authorization, request.path_params)
+    name = _reference(request.path_params).model
+    listed = await asyncio.to_thread(house.predictions.listed, await caller(house, authorization), name)
     ready = sorted(version.number for version in listed if version.state is State.READY)
     return json_answer(oip.metadata(str(name), ready, servable.signatures))
 
 
 async def _model_ready(house: House, request: Request) -> Response:
-    servable = await _servable(house, request)
+    servable = await _servable(house, request.headers.get("authorization"), request.path_params)
     return json_answer({"name": servable.version.model, "ready": True})
 
 
-async def _infer(house: House, request: Request) -> Response:
-    servable = await _servable(house, request)
-    limit_s = deadline_s(house, request)
-    body = await read_body(house, request)
-    header_length = request.headers.get(oip.HEADER_LENGTH)
+async def _infer(house: House, exchange: Exchange) -> Answer:
+    servable = await _servable(house, exchange.header(b"authorization"), exchange.parts)
+    body = await read_body(house, exchange)
+    header_length = exchange.header(_HEADER_LENGTH)
     json_bytes = len(body) if header_length is None else 0
     decode = _headers.decode
     call = await off_loop(json_bytes, decode, body, header_length, servable.signatures, servable.target.digest)
-    outputs = await infer(house, _PROTOCOL, servable, call, limit_s)
-    json_bytes = sum(len(tensor.data) for tensor in outputs)
+    outputs = await infer(house, _PROTOCOL, exchange, servable, call)
+    json_bytes = sum(len(tensor.data) for tensor in outputs if not call.is_binary(tensor.name))
     return await off_loop(json_bytes, _encode, outputs, call, servable)
 
 
-def _encode(outputs: list[Tensor], call: InferCall, servable: Servable) -> Response:
+def _encode(outputs: list[Tensor], call: InferCall, servable: Servable) -> Answer:
     version = servable.version
     body, header_length = oip.encode_infer(outputs, call, model=version.model, version=version.number)
     if header_length is None:
-        return Response(body, media_type=JSON)
-    return Response(body, media_type=_BINARY, headers={oip.HEADER_LENGTH: str(header_length)})
+        return Answer(body, JSON.encode())
+    return Answer(body, _BINARY, [(_HEADER_LENGTH, b"%d" % header_length)])

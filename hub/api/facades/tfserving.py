@@ -15,19 +15,18 @@ from starlette.routing import BaseRoute, Route
 
 from hub.api.facades.exchange import (
     JSON,
-    Handler,
     caller,
-    deadline_s,
     infer,
     json_answer,
     off_loop,
     only_post,
     read_body,
+    reference,
     route,
-    short_way,
 )
+from hub.api.facades.hot import Answer, Exchange, Handler, short_way
 from hub.api.front import ShortWay
-from hub.domain.names import ModelName, Reference, parse_reference
+from hub.domain.names import ModelName, Reference
 from hub.domain.signatures import Signature
 from hub.protocol.codecs import examples, tfserving
 from hub.protocol.codecs.examples import ExamplesCall
@@ -63,30 +62,29 @@ def _verbs() -> dict[str, Handler]:
     return {"predict": _predict, "classify": _classify, "regress": _regress}
 
 
-def _reference(request: Request) -> Reference:
-    parts = request.path_params
+def _reference(parts: Mapping[str, str]) -> Reference:
     name = f"{parts['owner']}/{parts['name']}"
     if "number" in parts:
-        return parse_reference(f"{name}@{parts['number']}")
+        return reference(f"{name}@{parts['number']}")
     if "label" in parts:
-        return parse_reference(f"{name}:{parts['label']}")
-    return parse_reference(name)
+        return reference(f"{name}:{parts['label']}")
+    return reference(name)
 
 
-async def _servable(house: House, request: Request) -> Servable:
-    return await house.predictions.resolve(await caller(house, request), _reference(request))
+async def _servable(house: House, authorization: str | None, parts: Mapping[str, str]) -> Servable:
+    return await house.predictions.resolve(await caller(house, authorization), _reference(parts))
 
 
-async def _predict(house: House, request: Request) -> Response:
-    return await _answer(house, request, tfserving.decode_predict, _encode_predict)
+async def _predict(house: House, exchange: Exchange) -> Answer:
+    return await _answer(house, exchange, tfserving.decode_predict, _encode_predict)
 
 
-async def _classify(house: House, request: Request) -> Response:
-    return await _answer(house, request, examples.decode_examples, _encode_classes)
+async def _classify(house: House, exchange: Exchange) -> Answer:
+    return await _answer(house, exchange, examples.decode_examples, _encode_classes)
 
 
-async def _regress(house: House, request: Request) -> Response:
-    return await _answer(house, request, examples.decode_examples, _encode_values)
+async def _regress(house: House, exchange: Exchange) -> Answer:
+    return await _answer(house, exchange, examples.decode_examples, _encode_values)
 
 
 def _encode_predict(outputs: Sequence[Tensor], call: PredictCall) -> bytes:
@@ -101,25 +99,24 @@ def _encode_values(outputs: Sequence[Tensor], call: ExamplesCall) -> bytes:
     return examples.encode_values(outputs, call.signature)
 
 
-async def _answer(house: House, request: Request, decode: Decode[_Call], encode: Encode[_Call]) -> Response:
-    servable = await _servable(house, request)
-    limit_s = deadline_s(house, request)
-    body = await read_body(house, request)
+async def _answer(house: House, exchange: Exchange, decode: Decode[_Call], encode: Encode[_Call]) -> Answer:
+    servable = await _servable(house, exchange.header(b"authorization"), exchange.parts)
+    body = await read_body(house, exchange)
     call = await off_loop(len(body), decode, body, servable.signatures)
-    outputs = await infer(house, _PROTOCOL, servable, call, limit_s)
+    outputs = await infer(house, _PROTOCOL, exchange, servable, call)
     answered_bytes = sum(len(tensor.data) for tensor in outputs)
-    return Response(await off_loop(answered_bytes, encode, outputs, call), media_type=JSON)
+    return Answer(await off_loop(answered_bytes, encode, outputs, call), JSON.encode())
 
 
 async def _metadata(house: House, request: Request) -> Response:
-    servable = await _servable(house, request)
+    servable = await _servable(house, request.headers.get("authorization"), request.path_params)
     version = servable.version
     return json_answer(tfserving.metadata(version.model, version.number, servable.signatures))
 
 
 async def _status(house: House, request: Request) -> Response:
-    reference = _reference(request)
-    principal = await caller(house, request)
+    reference = _reference(request.path_params)
+    principal = await caller(house, request.headers.get("authorization"))
     if reference != Reference(reference.model):
         servable = await house.predictions.resolve(principal, reference)
         return json_answer(tfserving.status([servable.version]))

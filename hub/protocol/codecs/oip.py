@@ -60,6 +60,10 @@ class InferCall:
     wanted: tuple[Wanted, ...]
     id: str | None = None
 
+    def is_binary(self, output: str) -> bool:
+        """Whether an output is answered in bytes, if at all."""
+        return all(want.is_binary for want in self.wanted if want.name == output)
+
 
 def decode_infer(body: bytes, header_length: str | None, signatures: Mapping[str, Signature]) -> InferCall:
     """Read an infer body.

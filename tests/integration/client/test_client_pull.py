@@ -85,9 +85,9 @@ def test_a_pull_that_was_killed_is_continued_by_another_process(client: Client, 
     assert len(noted) >= 12 - THREADS
     running.wire.seen.clear()
     assert contents(client.pull("acme/echo")) == contents(many)
-    asked = [seen.digest for seen in running.wire.downloads()]
+    asked = {seen.digest for seen in running.wire.downloads()}  # the killed one's last request may still come in
     assert len(asked) == 25 - len(noted)
-    assert not noted & set(asked)
+    assert not noted & asked
 
 
 def test_a_wrong_byte_is_noticed_and_fetched_again(client: Client, running, pushed: Path):

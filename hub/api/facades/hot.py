@@ -1,0 +1,201 @@
+"""Hot routes: predictions as plain ASGI, each step once, nothing built that is thrown away.
+
+Laws: every answer has an ``X-Request-Id`` and appears in the metrics once, and in the log where it went wrong (others
+only for who wants to debug); a body never takes more memory than its limit; whatever was not foreseen becomes a 500
+problem, and its traceback goes to the log; who left is not computed for.
+"""
+
+import asyncio
+import functools
+import itertools
+import logging
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+from uuid import uuid4
+
+import structlog
+from prometheus_client import Counter, Histogram
+from starlette.requests import ClientDisconnect
+from starlette.types import Receive, Scope, Send
+
+from hub.api.front import ShortWay
+from hub.api.middleware import SANE_ID, sent_path
+from hub.api.problems import NO_ANSWER, problem_response
+from hub.domain.errors import HubError, TooLarge
+from hub.services.house import House
+from hub.telemetry import metrics
+
+WATCH_AFTER_S = 0.02
+_PROCESS = uuid4().hex[:24]
+_numbers = itertools.count(1)
+_log = structlog.get_logger(__name__)
+_Result = TypeVar("_Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What goes back: a body, its type, and further headers."""
+
+    body: bytes
+    media_type: bytes
+    headers: Sequence[tuple[bytes, bytes]] = ()
+
+
+class Exchange:
+    """One request, as far as it has come."""
+
+    __slots__ = ("_limit", "_receive", "headers", "parts", "received")
+
+    def __init__(self, scope: Scope, receive: Receive, limit: int) -> None:
+        """Take over a request whose body may have ``limit`` bytes."""
+        self.headers: dict[bytes, bytes] = dict(scope["headers"])
+        self.parts: dict[str, str] = scope["path_params"]
+        self.received = 0
+        self._receive = receive
+        self._limit = limit
+
+    def header(self, name: bytes) -> str | None:
+        """A header's value; the last where there are several."""
+        value = self.headers.get(name)
+        return None if value is None else value.decode("latin-1")
+
+    async def body(self) -> bytes:
+        """The whole body as it was sent.
+
+        Raises:
+            TooLarge: It has more bytes than are taken, or says so.
+            ClientDisconnect: The client left before its end.
+        """
+        announced = self.headers.get(b"content-length", b"")
+        if announced.isdigit() and int(announced) > self._limit:
+            raise self._too_large()
+        pieces: list[bytes] = []
+        while True:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise ClientDisconnect
+            piece = message.get("body", b"")
+            self.received += len(piece)
+            if self.received > self._limit:
+                raise self._too_large()
+            pieces.append(piece)
+            if not message.get("more_body", False):
+                return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    async def unless_left(self, work: Awaitable[_Result]) -> _Result:
+        """Wait for work, which is cancelled where the client leaves; only what takes long is worth watching for it.
+
+        Raises:
+            ClientDisconnect: The client left.
+        """
+        loop = asyncio.get_running_loop()
+        watchers: list[asyncio.Task[None]] = []
+        ours = asyncio.current_task()
+        assert ours is not None
+        timer = loop.call_later(WATCH_AFTER_S, lambda: watchers.append(loop.create_task(self._watch(ours))))
+        try:
+            return await work
+        except asyncio.CancelledError:
+            if watchers and watchers[0].done() and not watchers[0].cancelled():
+                ours.uncancel()
+                raise ClientDisconnect from None
+            raise
+        finally:
+            timer.cancel()
+            for watcher in watchers:
+                watcher.cancel()
+
+    async def _watch(self, task: asyncio.Task[object]) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        task.cancel()
+
+    def _too_large(self) -> TooLarge:
+        return TooLarge(
+            f"The body is longer than the {self._limit} bytes that are taken here.", limit_bytes=self._limit
+        )
+
+
+Handler = Callable[[House, Exchange], Awaitable[Answer]]
+
+
+def short_way(house: House, path: str, handler: Handler) -> ShortWay:
+    """A hot route, which is POST, whose errors are answers."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        began = time.perf_counter()
+        exchange = Exchange(scope, receive, house.settings.request_max_bytes)
+        request_id = exchange.header(b"x-request-id") or ""
+        if not SANE_ID.fullmatch(request_id):
+            request_id = f"{_PROCESS}{next(_numbers):08x}"
+        metrics.REQUESTS_OPEN.inc()
+        status = sent = 0
+        try:
+            answer, status = await _answered(house, exchange, handler, request_id), 200
+            if isinstance(answer, HubError):
+                response = problem_response(answer, request_id, error=sentence(answer))
+                answer, status = Answer(bytes(response.body), b"", response.raw_headers), response.status_code
+            sent = len(answer.body)
+            await _send(send, status, answer, request_id)
+        except ClientDisconnect:
+            status = NO_ANSWER
+        finally:
+            metrics.REQUESTS_OPEN.dec()
+            _record(scope, path, status, time.perf_counter() - began, exchange.received, sent, request_id)
+
+    return ShortWay(path, app)
+
+
+async def _answered(house: House, exchange: Exchange, handler: Handler, request_id: str) -> Answer | HubError:
+    try:
+        return await handler(house, exchange)
+    except HubError as error:
+        return error
+    except ClientDisconnect:
+        raise
+    except Exception:  # noqa: BLE001 - whatever was not foreseen is answered, and told to the log
+        _log.exception("request.failed", request_id=request_id)
+        return HubError("The hub could not do this.", remedy="Its log says why, under the request's id.")
+
+
+def sentence(error: HubError) -> str:
+    """An error in words, for the ``error`` key that clients of TensorFlow Serving and of the protocol read."""
+    return f"{error.detail} {error.remedy}" if error.remedy else error.detail
+
+
+async def _send(send: Send, status: int, answer: Answer, request_id: str) -> None:
+    headers = [(b"x-request-id", request_id.encode("latin-1")), *answer.headers]
+    if answer.media_type:  # a problem's headers have it, and the length, already
+        headers += [(b"content-type", answer.media_type), (b"content-length", b"%d" % len(answer.body))]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": answer.body})
+
+
+def _record(scope: Scope, path: str, status: int, seconds: float, received: int, sent: int, request_id: str) -> None:
+    counter, histogram = _series(path, status)
+    counter.inc()
+    histogram.observe(seconds)
+    metrics.RECEIVED_BYTES.inc(received)
+    metrics.SENT_BYTES.inc(sent)
+    is_noise = status < 400
+    if is_noise and not logging.getLogger(__name__).isEnabledFor(logging.DEBUG):
+        return  # before the line is made: that takes longer than all the rest
+    _log.log(
+        logging.DEBUG if is_noise else logging.INFO,
+        "request.answered",
+        method="POST",
+        path=sent_path(scope),
+        status=status,
+        duration_ms=round(seconds * 1000, 1),
+        received_bytes=received,
+        sent_bytes=sent,
+        request_id=request_id,
+    )
+
+
+@functools.cache
+def _series(path: str, status: int) -> tuple[Counter, Histogram]:
+    """The series to count in; finding them by their labels each time takes longer than counting."""
+    return metrics.REQUESTS.labels("POST", path, str(status)), metrics.REQUEST_SECONDS.labels("POST", path)
