@@ -23,7 +23,8 @@ from hub.domain.errors import InvalidRequest, InvalidTensor
 from hub.domain.signatures import Signature, choose_signature
 from hub.domain.tensors import BY_NAME, BY_OIP, Shape, TensorSpec, check_tensor
 from hub.protocol.codecs.json_text import parse_json_object, writable, write_json
-from hub.protocol.codecs.values import flatten, pack_elements, to_array
+from hub.protocol.codecs.numbers import parse_object_with_numbers
+from hub.protocol.codecs.values import flatten_for, pack_elements, to_array
 from hub.protocol.frames import MAX_RANK, Tensor
 
 HEADER_LENGTH = "Inference-Header-Content-Length"
@@ -146,7 +147,7 @@ class KnownHeaders:
 
 def _split(body: bytes, header_length: str | None) -> tuple[dict[str, Any], memoryview]:
     if header_length is None:
-        return parse_json_object(body), memoryview(b"")
+        return parse_object_with_numbers(body), memoryview(b"")
     if not _LENGTH.fullmatch(header_length) or int(header_length) > len(body):
         raise InvalidRequest(
             f"{HEADER_LENGTH} is {header_length[:20]!r}, the body has {len(body)} bytes.",
@@ -270,7 +271,7 @@ def _read_json(entry: Mapping[str, Any], spec: TensorSpec, shape: tuple[int, ...
             remedy="Send its elements as 'data'.",
             tensor=spec.name,
         )
-    nested, elements = flatten(spec.name, entry["data"])
+    nested, elements = flatten_for(spec, entry["data"])
     count = math.prod(shape)
     if len(elements) != count or (len(nested) > 1 and nested != shape):
         raise InvalidTensor(

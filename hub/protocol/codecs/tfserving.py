@@ -22,7 +22,8 @@ from hub.domain.errors import InvalidRequest, InvalidTensor
 from hub.domain.signatures import Signature, choose_signature
 from hub.domain.tensors import TensorSpec
 from hub.domain.versions import State, Version
-from hub.protocol.codecs.json_text import parse_json_object, writable, write_json
+from hub.protocol.codecs.json_text import writable, write_json
+from hub.protocol.codecs.numbers import Numbers, parse_object_with_numbers
 from hub.protocol.codecs.values import is_base64, read_tensor, write_array, write_tensor
 from hub.protocol.frames import Tensor
 
@@ -57,7 +58,7 @@ def decode_predict(body: bytes, signatures: Mapping[str, Signature]) -> PredictC
         InvalidTensor: A tensor does not fit the signature.
         SignatureNotFound: The signature that is asked for does not exist.
     """
-    request = parse_json_object(body)
+    request = parse_object_with_numbers(body)
     signature = choose_signature(signatures, signature_name(request))
     if ("instances" in request) == ("inputs" in request):
         raise InvalidRequest("The body needs exactly one of the keys 'instances' and 'inputs'.", remedy=_KEYS_REMEDY)
@@ -93,6 +94,8 @@ def _columns(inputs: Any, signature: Signature) -> dict[str, Any]:
 
 
 def _columns_of_rows(instances: Any, signature: Signature) -> dict[str, Any]:
+    if isinstance(instances, Numbers):
+        return {_only_input(signature, "'instances' is a list of bare values"): instances}
     if not isinstance(instances, list) or not instances:
         raise InvalidRequest("'instances' is not a list with at least one element.", remedy=_KEYS_REMEDY)
     if not signature.inputs:

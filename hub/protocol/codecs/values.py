@@ -9,6 +9,7 @@ Lists are walked level by level with ``map`` and ``chain``, which keeps the chec
 
 import base64
 import binascii
+import math
 from itertools import chain
 from typing import Any
 
@@ -17,6 +18,7 @@ import numpy as np
 from hub.domain.errors import InvalidTensor
 from hub.domain.tensors import BY_NAME, TensorSpec, check_tensor
 from hub.protocol.codecs.json_text import writable
+from hub.protocol.codecs.numbers import Numbers
 from hub.protocol.frames import MAX_RANK, Buffer, Tensor, pack_strings, to_numpy
 
 BYTES_SUFFIX = "_bytes"
@@ -36,9 +38,36 @@ def read_tensor(value: Any, spec: TensorSpec) -> Tensor:
     Raises:
         InvalidTensor: Not rectangular, elements of another type, out of range, or another shape.
     """
-    shape, elements = flatten(spec.name, value)
+    shape, elements = flatten_for(spec, value)
     check_tensor(spec.name, spec.dtype, shape, spec)
     return pack_elements(spec.name, spec.dtype, shape, elements)
+
+
+def flatten_for(spec: TensorSpec, value: Any) -> tuple[tuple[int, ...], list[Any] | np.ndarray]:
+    """Shape and elements of nested lists, of numbers that were cut out, or of a list of such.
+
+    Raises:
+        InvalidTensor: See :func:`flatten`.
+        InvalidRequest: What was cut out is not JSON.
+    """
+    rows = value if isinstance(value, list) else [value]
+    if not rows or not all(isinstance(row, Numbers) for row in rows):
+        return flatten(spec.name, _plain(value))
+    shapes = {row.shape() for row in rows}
+    shape = shapes.pop()
+    arrays = [row.array(spec.dtype) for row in rows] if not shapes and shape is not None else []
+    if shape is None or not arrays or any(array is None or len(array) != math.prod(shape) for array in arrays):
+        return flatten(spec.name, _plain(value))
+    joined = np.concatenate([array for array in arrays if array is not None])
+    return ((len(rows), *shape) if isinstance(value, list) else shape), joined
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Numbers):
+        return value.value()
+    if isinstance(value, list) and Numbers in set(map(type, value)):
+        return [_plain(item) for item in value]
+    return value
 
 
 def flatten(name: str, value: Any) -> tuple[tuple[int, ...], list[Any]]:
@@ -63,8 +92,8 @@ def flatten(name: str, value: Any) -> tuple[tuple[int, ...], list[Any]]:
     return tuple(shape), level
 
 
-def pack_elements(name: str, dtype: str, shape: tuple[int, ...], elements: list[Any]) -> Tensor:
-    """Make a tensor of JSON scalars in row-major order.
+def pack_elements(name: str, dtype: str, shape: tuple[int, ...], elements: list[Any] | np.ndarray) -> Tensor:
+    """Make a tensor of JSON scalars, or of numbers of the dtype's kind, in row-major order.
 
     Raises:
         InvalidTensor: An element has another type or does not fit into the dtype, or the dtype has no JSON form.
@@ -72,6 +101,8 @@ def pack_elements(name: str, dtype: str, shape: tuple[int, ...], elements: list[
     if dtype == "string":
         data = pack_strings(_object_array([_to_bytes(name, element) for element in elements]))
         return Tensor(name, dtype, shape, data)
+    if isinstance(elements, np.ndarray):
+        return Tensor(name, dtype, shape, _pack_numbers(name, dtype, elements))
     kinds = set(map(type, elements))
     allowed = _allowed_types(name, dtype)
     if not kinds <= allowed:
@@ -95,11 +126,11 @@ def _allowed_types(name: str, dtype: str) -> set[type]:
     return {"f": {float, int}, "b": {bool}}.get(kind, {int})
 
 
-def _pack_numbers(name: str, dtype: str, elements: list[Any]) -> bytes:
+def _pack_numbers(name: str, dtype: str, elements: list[Any] | np.ndarray) -> bytes:
     try:
         if dtype not in (_BFLOAT16, "float16", "float32", "float64"):
-            return np.array(elements, dtype=BY_NAME[dtype].numpy).tobytes()
-        exact = np.array(elements, dtype=np.float64)
+            return _integers(elements, np.dtype(BY_NAME[dtype].numpy)).tobytes()
+        exact = np.asarray(elements, dtype=np.float64)
     except OverflowError as error:
         raise InvalidTensor(
             f"Input {name!r} has a value that does not fit into {dtype}.", tensor=name, expected=dtype
@@ -109,6 +140,15 @@ def _pack_numbers(name: str, dtype: str, elements: list[Any]) -> bytes:
     if np.isinf(narrow).any() and not np.array_equal(np.isinf(narrow), np.isinf(exact)):
         raise InvalidTensor(f"Input {name!r} has a value that does not fit into {dtype}.", tensor=name, expected=dtype)
     return _float32_to_bfloat16(narrow) if dtype == _BFLOAT16 else narrow.tobytes()
+
+
+def _integers(elements: list[Any] | np.ndarray, dtype: np.dtype) -> np.ndarray:
+    if not isinstance(elements, np.ndarray):
+        return np.array(elements, dtype=dtype)
+    narrow = elements.astype(dtype)
+    if not np.array_equal(narrow, elements):
+        raise OverflowError
+    return narrow
 
 
 def _to_bytes(name: str, element: Any) -> bytes:

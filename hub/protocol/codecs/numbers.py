@@ -1,0 +1,127 @@
+"""Long lists of numbers in JSON, read without making an object of every number.
+
+A tensor in JSON is one list of numbers, flat or nested, between two keys. It is cut out of the text, the rest is read
+as JSON, and the numbers are read straight into an array once the signature has said of which type they are.
+
+Laws: what is read so is what would be read otherwise; where anything is unusual (a value that is no number, lists that
+are not rectangular, an integer that is written as a decimal number) nothing is read here, and who asked reads the text
+in the usual way, which says what is wrong.
+
+Source: simdjson (Langdale, Lemire 2019), through pysimdjson's buffers.
+"""
+
+import secrets
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import simdjson
+
+from hub.domain.tensors import BY_NAME
+from hub.protocol.codecs.json_text import parse_json, parse_json_object
+from hub.protocol.frames import MAX_RANK
+
+_LEAST_BYTES = 2 << 10
+_MOST_PIECES = 10_000
+_MARK = secrets.token_hex(16)
+_NUMBER_TEXT = b"0123456789.+-eE \n\r\t"
+_KINDS: dict[str, tuple[Literal["d", "i", "u"], str]] = {"f": ("d", "<f8"), "i": ("i", "<i8"), "u": ("u", "<u8")}
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """A list of numbers as text: ``[1, 2]`` or ``[[1], [2]]``."""
+
+    text: bytes
+
+    def shape(self) -> tuple[int, ...] | None:
+        """The dimensions of the lists; None where they are not rectangular. Whether one is empty does not show here."""
+        found = self.text.translate(None, _NUMBER_TEXT)
+        rank = len(found) - len(found.lstrip(b"["))
+        if not 0 < rank <= MAX_RANK:
+            return None
+        # From the innermost lists outwards: those of one level must all have one text, which the whole then repeats.
+        count = found.find(b"]") - rank + 1
+        text, shape = b"[%s]" % (b"," * (count - 1)), [count]
+        for begin in range(rank - 1, 0, -1):
+            end = found.find(text + b"]", begin)
+            if end < 0:
+                return None
+            count = (end - begin) // (len(text) + 1) + 1
+            text = b"[%s]" % b",".join([text] * count)
+            shape.append(count)
+        return tuple(reversed(shape)) if text == found else None
+
+    def array(self, dtype: str) -> np.ndarray | None:
+        """The numbers.
+
+        Args:
+            dtype: TensorFlow's name of a type; its kind decides how they are read.
+
+        Returns:
+            [n] float64, int64 or uint64; None where they are not all numbers of that kind.
+        """
+        known = BY_NAME.get(dtype)
+        kind = _KINDS.get("f" if dtype == "bfloat16" else np.dtype(known.numpy).kind if known and known.numpy else "")
+        if kind is None:
+            return None
+        try:
+            read = simdjson.Parser().parse(self.text)
+            if not isinstance(read, simdjson.Array):
+                return None
+            return np.frombuffer(read.as_buffer(of_type=kind[0]), kind[1])
+        except (ValueError, TypeError, RuntimeError, OverflowError):
+            return None
+
+    def value(self) -> Any:
+        """The same as nested lists.
+
+        Raises:
+            InvalidRequest: It is not JSON.
+        """
+        return parse_json(self.text)
+
+
+def parse_object_with_numbers(body: bytes | memoryview) -> dict[str, Any]:
+    """Read a JSON object; its long lists of numbers become :class:`Numbers`.
+
+    Raises:
+        InvalidRequest: It is not JSON, or not an object.
+    """
+    text = bytes(body)
+    cut = _cut(text) if len(text) >= _LEAST_BYTES and b"\\" not in text else None
+    if cut is None:
+        return parse_json_object(text)
+    rest, lists = cut
+    found = _restored(parse_json_object(rest), lists)
+    assert isinstance(found, dict)
+    return found
+
+
+def _cut(text: bytes) -> tuple[bytes, list[Numbers]] | None:
+    """The text with marks in the places of its long lists of numbers, and those; None where there are none."""
+    if text.count(b'"') > _MOST_PIECES:
+        return None
+    pieces = text.split(b'"')
+    lists: list[Numbers] = []
+    for at in range(0, len(pieces), 2):  # those between are inside of strings
+        piece = pieces[at]
+        if len(piece) < _LEAST_BYTES:
+            continue
+        begin = piece.find(b"[")
+        ends = [end for brace in (b"{", b"}") if (end := piece.find(brace, begin)) >= 0]
+        end = piece.rfind(b"]", begin, min(ends, default=len(piece))) + 1
+        if begin >= 0 and end - begin >= _LEAST_BYTES:
+            pieces[at] = piece[:begin] + b'{"%s":%d}' % (_MARK.encode(), len(lists)) + piece[end:]
+            lists.append(Numbers(piece[begin:end]))
+    return (b'"'.join(pieces), lists) if lists else None
+
+
+def _restored(value: Any, lists: list[Numbers]) -> Any:
+    if isinstance(value, dict):
+        if len(value) == 1 and _MARK in value:
+            return lists[value[_MARK]]
+        return {key: _restored(item, lists) for key, item in value.items()}
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        return [_restored(item, lists) for item in value]
+    return value
