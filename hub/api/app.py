@@ -16,7 +16,7 @@ from starlette.types import ASGIApp
 
 from hub import __version__
 from hub.api import problems
-from hub.api.facades import oip, tfserving
+from hub.api.facades import heads, oip, tfserving
 from hub.api.front import Front
 from hub.api.middleware import Observed
 from hub.api.routes import administration, aliases, downloads, models, probes, pushes
@@ -73,7 +73,7 @@ def create_app(house: House, pages: Sequence[BaseRoute] = ()) -> ASGIApp:
         app.router.routes.extend(routes)
     problems.install(app)
     app.add_middleware(Observed, request_max_bytes=house.settings.request_max_bytes)
-    return Front(app, [*tfserving.short_ways(house), *oip.short_ways(house)])
+    return Front(app, [*oip.short_ways(house), *tfserving.short_ways(house), *heads.short_ways(house)])
 
 
 @asynccontextmanager

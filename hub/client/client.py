@@ -7,6 +7,7 @@
         outputs = client.predict("acme/resnet50:stable", {"inputs": images})
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -93,3 +94,23 @@ class Client(Operations):
     def predict(self, reference: str, inputs: Any, signature: str | None = None) -> dict[str, np.ndarray]:
         """Call a version; see :func:`hub.client.predict.predict`."""
         return self._predictor.predict(reference, inputs, signature)
+
+    def predict_heads(
+        self, trunk: str, inputs: Any, heads: Sequence[str] | None = None
+    ) -> dict[str, dict[str, np.ndarray]]:
+        """Answer one input of a trunk with many heads; the hub computes the trunk once.
+
+        Args:
+            trunk: Any form of reference.
+            inputs: The trunk's: arrays by input name, a bare one where there is one.
+            heads: References of heads of that very trunk version; all that there are, in their newest ready versions,
+                where None.
+
+        Returns:
+            The outputs by name, by the head's ``owner/name@number``.
+
+        Raises:
+            InvalidRequest: There are no heads, or one is none of this trunk version.
+            HubError: See :meth:`predict`.
+        """
+        return self._predictor.heads(trunk, inputs, heads)

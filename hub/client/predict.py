@@ -16,6 +16,7 @@ from hub.domain.names import parse_reference
 from hub.domain.signatures import Signature, choose_signature
 from hub.domain.tensors import BY_NAME, BY_OIP, TensorSpec, check_tensor
 from hub.domain.versions import Version
+from hub.protocol import paths
 from hub.protocol.codecs.oip import HEADER_LENGTH
 from hub.protocol.codecs.values import read_tensor, to_array
 from hub.protocol.frames import Tensor, from_numpy, numpy_dtype
@@ -54,15 +55,32 @@ class Predictor:
             ModelFailed: The model itself failed on these inputs.
             HubError: The hub's problem, by its class.
         """
+        place = f"/v2/models/{version.model}/versions/{version.number}/infer"
+        return self._post(place, {"signature": signature.name}, tensors)
+
+    def heads(self, trunk: str, inputs: Any, heads: Sequence[str] | None = None) -> dict[str, dict[str, np.ndarray]]:
+        """Call many heads on one input of their trunk; see :meth:`hub.client.client.Client.predict_heads`."""
+        detail = self.detail(trunk)
+        names = None if heads is None else [str(parse_reference(head)) for head in heads]
+        feeding = choose_signature(detail.signatures)
+        place = paths.heads_predict(f"{detail.version.model}@{detail.version.number}")
+        parameters = {} if names is None else {"heads": names}
+        found: dict[str, dict[str, np.ndarray]] = {}
+        for name, array in self._post(place, parameters, to_tensors(feeding, inputs)).items():
+            owner, model, output = name.split("/", 2)
+            found.setdefault(f"{owner}/{model}", {})[output] = array
+        return found
+
+    def _post(self, place: str, parameters: Mapping[str, Any], tensors: Sequence[Tensor]) -> dict[str, np.ndarray]:
         header = orjson.dumps(
             {
-                "parameters": {"signature": signature.name, "binary_data_output": True},
+                "parameters": {**parameters, "binary_data_output": True},
                 "inputs": [_announce(tensor) for tensor in tensors],
             }
         )
         answer = self._operations.http.request(
             "POST",
-            f"/v2/models/{version.model}/versions/{version.number}/infer",
+            place,
             body=b"".join([header, *(tensor.data for tensor in tensors)]),
             headers={"Content-Type": "application/octet-stream", HEADER_LENGTH: str(len(header))},
             is_repeatable=True,

@@ -23,15 +23,21 @@ WorkerState = Literal["starting", "ready", "restarting", "stopped"]
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What to run: a version, and for a head the trunk it stands on."""
+    """What to run: a version, and for a head the trunk it stands on, and other heads of that trunk beside it."""
 
     digest: str
     trunk_digest: str | None = None
+    beside: tuple[str, ...] = ()
 
     @property
     def digests(self) -> tuple[str, ...]:
         """Every version that must be loaded, the trunk first."""
-        return (self.digest,) if self.trunk_digest is None else (self.trunk_digest, self.digest)
+        return (*self.heads,) if self.trunk_digest is None else (self.trunk_digest, *self.heads)
+
+    @property
+    def heads(self) -> tuple[str, ...]:
+        """The versions that are asked."""
+        return (self.digest, *self.beside)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +94,25 @@ class Engine(Protocol):
             WorkerLost: The worker died; the request may be sent again.
             DeadlineExceeded: It took longer than ``deadline_s``.
             NotAvailable: No worker was ready in time, or the engine was stopped.
+        """
+        ...
+
+    async def infer_heads(
+        self, target: Target, signatures: Sequence[str], inputs: Sequence[Tensor], deadline_s: float
+    ) -> list[list[Tensor]]:
+        """Call a signature of each of several heads of one trunk on one input; the trunk is computed once.
+
+        Args:
+            target: The heads, and their trunk.
+            signatures: One for each of ``target.heads``.
+            inputs: The trunk's, in any order.
+            deadline_s: See ``infer``.
+
+        Returns:
+            The outputs of each head.
+
+        Raises:
+            HubError: See ``infer``; one head that fails fails all.
         """
         ...
 

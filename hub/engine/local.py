@@ -7,6 +7,7 @@ came in. The limits are the engine's: how many requests are inside, and how long
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -112,9 +113,28 @@ class LocalEngine:
 
     async def infer(self, target: Target, signature: str, inputs: Sequence[Tensor], deadline_s: float) -> list[Tensor]:
         """Call a signature; see ``Engine.infer``."""
+        header = {"op": "infer", "digest": target.digest, "trunk": target.trunk_digest, "signature": signature}
+        return await self._ask_in_time(target, header, inputs, deadline_s)
+
+    async def infer_heads(
+        self, target: Target, signatures: Sequence[str], inputs: Sequence[Tensor], deadline_s: float
+    ) -> list[list[Tensor]]:
+        """Call several heads on one input; see ``Engine.infer_heads``."""
+        if len(signatures) == 1:
+            return [await self.infer(target, signatures[0], inputs, deadline_s)]
+        heads = list(zip(target.heads, signatures, strict=True))
+        header = {"op": "infer", "trunk": target.trunk_digest, "heads": heads}
+        answered: list[list[Tensor]] = [[] for _ in heads]
+        for tensor in await self._ask_in_time(target, header, inputs, deadline_s):
+            number, _, name = tensor.name.partition("/")
+            answered[int(number)].append(replace(tensor, name=name))
+        return answered
+
+    async def _ask_in_time(
+        self, target: Target, header: Mapping[str, Any], inputs: Sequence[Tensor], deadline_s: float
+    ) -> list[Tensor]:
         self._enter()
         deadline_at = asyncio.get_running_loop().time() + deadline_s
-        header = {"op": "infer", "digest": target.digest, "trunk": target.trunk_digest, "signature": signature}
         try:
             answered = await self._ask_at_hand(target, header, inputs, deadline_at)
             if answered is not None:

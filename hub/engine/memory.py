@@ -73,6 +73,16 @@ class MemoryEngine:
         finally:
             self._in_flight -= 1
 
+    async def infer_heads(
+        self, target: Target, signatures: Sequence[str], inputs: Sequence[Tensor], deadline_s: float
+    ) -> list[list[Tensor]]:
+        """Call the functions of several heads; see ``Engine.infer_heads``."""
+        heads = [Target(digest, target.trunk_digest) for digest in target.heads]
+        return [
+            await self.infer(head, signature, inputs, deadline_s)
+            for head, signature in zip(heads, signatures, strict=True)
+        ]
+
     async def load(self, target: Target) -> None:
         """Note that the target is loaded."""
         if not self._is_running:

@@ -17,6 +17,7 @@ What each takes and answers (bodies are classes of ``hub.protocol.schemas`` and 
     GET    version_blob (Range)                                       -> bytes
     GET    version_file (Range)                                       -> bytes
     POST   version_places AskPlaces                                   -> BlobPlaces
+    POST   heads_predict an infer of the Open Inference Protocol      -> its answer
     GET    golden                                                     -> bytes of an .npz
     GET    aliases                                                    -> AliasList
     PUT    alias       SetAlias                                       -> AliasList
@@ -101,6 +102,11 @@ def version_places(name: str, number: int) -> str:
 def golden(name: str, number: int) -> str:
     """A version's golden samples (.npz)."""
     return f"{version(name, number)}/golden"
+
+
+def heads_predict(name: str) -> str:
+    """Answers one input of a trunk with many heads."""
+    return f"{model(name)}/heads:predict"
 
 
 def yank(name: str, number: int) -> str:

@@ -4,30 +4,35 @@ Steps: the principal may read → reference → version (remembered for :data:`F
 query a second however many requests come) → its signatures (by digest, for ever) → the engine.
 
 Laws: a private model is absent for those who may not see it; a version that is not ready is never run; a yanked one
-runs only for those who name its number or digest; a head answers on its trunk's input.
+runs only for those who name its number or digest; a head answers on its trunk's input. A name that comes to mean
+another version means the one before until the new one is loaded and measured, so that nobody waits for that.
 """
 
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar
 
+import structlog
+
 from hub.domain.access import Principal, Scope
-from hub.domain.errors import VersionNotReady
-from hub.domain.manifest import Manifest
-from hub.domain.names import ModelName, Reference
-from hub.domain.signatures import Signature, compose
+from hub.domain.errors import HubError, InvalidRequest, NotFound, VersionNotReady
+from hub.domain.manifest import Kind, Manifest
+from hub.domain.names import ModelName, Reference, parse_reference
+from hub.domain.signatures import Signature, choose_signature, compose
 from hub.domain.versions import State, Version
 from hub.engine.engine import Engine, Target
 from hub.protocol.frames import Tensor
 from hub.storage.catalog import Catalog
 from hub.storage.snapshots import Snapshots
 
+_log = structlog.get_logger(__name__)
 FRESH_S = 1.0
 MAX_REMEMBERED = 4_096
 MAX_LISTED = 1_000
+MAX_HEADS = 64
 _Key = TypeVar("_Key")
 _Value = TypeVar("_Value")
 
@@ -45,6 +50,22 @@ class Servable:
     version: Version
     target: Target
     signatures: Mapping[str, Signature]
+
+
+@dataclass(frozen=True, slots=True)
+class Heads:
+    """Heads of one trunk version that are asked together.
+
+    Attributes:
+        trunk: Their trunk.
+        heads: At least one, each with the signature of it that is called.
+        signature: What they take together and give together: an output's name is the head's reference, a slash, and
+            the output's own name.
+    """
+
+    trunk: Servable
+    heads: tuple[tuple[Servable, Signature], ...]
+    signature: Signature
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +98,7 @@ class Predictions:
     _found: dict[_Question, _Found] = field(default_factory=dict, repr=False)
     _searches: dict[_Question, "asyncio.Task[_Found]"] = field(default_factory=dict, repr=False)
     _callables: dict[str, _Callable] = field(default_factory=dict, repr=False)
+    _preparing: dict[Target, "asyncio.Task[None]"] = field(default_factory=dict, repr=False)
 
     async def resolve(self, principal: Principal, reference: Reference) -> Servable:
         """Find the version a reference means now, and what it answers to.
@@ -109,6 +131,82 @@ class Predictions:
         """
         return await self.engine.infer(servable.target, signature, tensors, deadline_s)
 
+    async def heads(self, principal: Principal, trunk: Servable, references: Sequence[Reference] | None) -> Heads:
+        """Find heads of a trunk.
+
+        Args:
+            principal: Who asks.
+            trunk: The version they stand on.
+            references: Which; the newest ready version of every head there is, where None.
+
+        Raises:
+            InvalidRequest: There is none, there are too many, or one is no head of this trunk version or is fed by
+                another signature of it than the others.
+            ModelNotFound: No such head that the principal may see.
+            VersionNotReady: One is being validated, or was rejected.
+        """
+        if references is None:
+            references = await asyncio.to_thread(self._hanging, principal, trunk.version)
+        if not 0 < len(references) <= MAX_HEADS:
+            raise InvalidRequest(
+                f"{len(references)} heads of {trunk.version.reference} are asked.",
+                remedy=f"Ask from one to {MAX_HEADS}; `hub lineage {trunk.version.reference}` lists them.",
+            )
+        found = [await self.resolve(principal, reference) for reference in dict.fromkeys(references)]
+        for head in found:
+            if head.target.trunk_digest != trunk.version.digest:
+                raise InvalidRequest(
+                    f"{head.version.reference} is no head of {trunk.version.reference}.",
+                    remedy=f"`hub lineage {trunk.version.reference}` lists its heads.",
+                )
+        distinct = {head.target: head for head in found}
+        chosen = tuple((head, choose_signature(head.signatures)) for head in distinct.values())
+        inputs = chosen[0][1].inputs
+        for head, signature in chosen:
+            if signature.inputs != inputs:
+                raise InvalidRequest(
+                    f"{head.version.reference} is fed by another signature of the trunk than "
+                    f"{found[0].version.reference}.",
+                    remedy="Ask them in two requests.",
+                )
+        outputs = {
+            name: spec.model_copy(update={"name": name})
+            for head, signature in chosen
+            for key, spec in signature.outputs.items()
+            for name in [f"{head.version.reference}/{key}"]
+        }
+        return Heads(trunk, chosen, Signature(name="heads", inputs=inputs, outputs=outputs))
+
+    async def predict_heads(self, heads: Heads, tensors: Sequence[Tensor], deadline_s: float) -> list[Tensor]:
+        """Run heads on one input of their trunk, which is computed once.
+
+        Returns:
+            What ``heads.signature`` gives.
+
+        Raises:
+            HubError: See :meth:`predict`; one head that fails fails all.
+        """
+        digests = [head.target.digest for head, _ in heads.heads]
+        target = Target(digests[0], heads.trunk.version.digest, tuple(digests[1:]))
+        names = [signature.name for _, signature in heads.heads]
+        answers = await self.engine.infer_heads(target, names, tensors, deadline_s)
+        return [
+            replace(tensor, name=f"{head.version.reference}/{tensor.name}")
+            for (head, _), answer in zip(heads.heads, answers, strict=True)
+            for tensor in answer
+        ]
+
+    def _hanging(self, principal: Principal, trunk: Version) -> list[Reference]:
+        """The newest ready version of each head of a trunk that the principal may see, by model."""
+        newest: dict[str, Version] = {}
+        with self.catalog.read() as tx:
+            for version in tx.children(trunk):
+                model = tx.model(ModelName.parse(version.model))
+                is_seen = not model.is_private or principal.sees_private
+                if version.state is State.READY and model.kind is Kind.HEAD and is_seen:
+                    newest.setdefault(version.model, version)
+        return [parse_reference(version.reference) for version in newest.values()]
+
     def listed(self, principal: Principal, name: ModelName) -> list[Version]:
         """A model's versions, newest first, at most :data:`MAX_LISTED`.
 
@@ -124,10 +222,41 @@ class Predictions:
         """Many callers who miss at once share one search; a caller who leaves does not end it for the others."""
         task = self._searches.get(question)
         if task is None:
-            task = asyncio.create_task(asyncio.to_thread(self._search, question, principal))
-            self._searches[question] = task
+            task = self._searches[question] = asyncio.create_task(self._renew(question, principal))
             task.add_done_callback(partial(self._end_search, question))
         return await asyncio.shield(task)
+
+    async def _renew(self, question: _Question, principal: Principal) -> _Found:
+        before = self._found.get(question)
+        found = await asyncio.to_thread(self._search, question, principal)
+        if before is not None and before.servable.target != found.servable.target:
+            may_stay = await asyncio.to_thread(self._is_ready, before.servable.version)
+            if may_stay and not self._is_prepared(found.servable.target):
+                found = _Found(before.servable, found.until)
+        _remember(self._found, question, found)
+        return found
+
+    def _is_ready(self, version: Version) -> bool:
+        try:
+            with self.catalog.read() as tx:
+                return tx.version(ModelName.parse(version.model), version.number).state is State.READY
+        except NotFound:
+            return False
+
+    def _is_prepared(self, target: Target) -> bool:
+        """Whether a target can be called without a wait; has it loaded where it is not. One that cannot be is too."""
+        task = self._preparing.get(target)
+        if task is None:
+            task = self._preparing[target] = asyncio.create_task(self._prepare(target))
+        if task.done():
+            del self._preparing[target]  # it may be evicted by the time that it is wanted again
+        return task.done()
+
+    async def _prepare(self, target: Target) -> None:
+        try:
+            await self.engine.load(target)
+        except HubError as error:
+            _log.warning("version.not_prepared", digest=target.digest, reason=error.detail)
 
     def _end_search(self, question: _Question, task: "asyncio.Task[_Found]") -> None:
         self._searches.pop(question, None)
@@ -141,9 +270,7 @@ class Predictions:
             version = tx.resolve(reference)
         _check_callable(version)
         known = self._callables.get(version.digest) or self._read(version.digest)
-        found = _Found(Servable(version, known.target, known.signatures), time.monotonic() + FRESH_S)
-        _remember(self._found, question, found)
-        return found
+        return _Found(Servable(version, known.target, known.signatures), time.monotonic() + FRESH_S)
 
     def _read(self, digest: str) -> _Callable:
         manifest = self.snapshots.manifest(digest)

@@ -160,13 +160,18 @@ def deadline_s(house: House, exchange: Exchange) -> float:
 
 
 async def infer(house: House, protocol: str, exchange: Exchange, servable: Servable, call: Call) -> list[Tensor]:
-    """Run a decoded call and count it by outcome: ``answered``, ``cancelled``, or the code of its error."""
+    """Run a decoded call."""
     limit_s = deadline_s(house, exchange)
+    work = house.predictions.predict(servable, call.signature.name, call.tensors, limit_s)
+    return await measured(protocol, exchange.unless_left(work))
+
+
+async def measured(protocol: str, work: Awaitable[_Result]) -> _Result:
+    """Wait for a prediction, and count it by outcome: ``answered``, ``cancelled``, or the code of its error."""
     started = time.perf_counter()
     outcome = "cancelled"
     try:
-        work = house.predictions.predict(servable, call.signature.name, call.tensors, limit_s)
-        outputs = await exchange.unless_left(work)
+        result = await work
         outcome = "answered"
     except HubError as error:
         outcome = error.code
@@ -175,7 +180,7 @@ async def infer(house: House, protocol: str, exchange: Exchange, servable: Serva
         counter, histogram = _series(protocol, outcome)
         counter.inc()
         histogram.observe(time.perf_counter() - started)
-    return outputs
+    return result
 
 
 @functools.cache

@@ -36,7 +36,7 @@ from hub.services.predict import Servable
 MODEL = "/v2/models/{owner}/{name}"
 _PROTOCOL = "oip"
 _BINARY = b"application/octet-stream"
-_HEADER_LENGTH = oip.HEADER_LENGTH.lower().encode()
+HEADER_LENGTH = oip.HEADER_LENGTH.lower().encode()
 _headers = oip.KnownHeaders()
 _CHOICES = (f"{MODEL}/versions/{{version}}", MODEL)
 
@@ -102,11 +102,16 @@ async def _model_ready(house: House, request: Request) -> Response:
 async def _infer(house: House, exchange: Exchange) -> Answer:
     servable = await _servable(house, exchange.header(b"authorization"), exchange.parts)
     body = await read_body(house, exchange)
-    header_length = exchange.header(_HEADER_LENGTH)
+    header_length = exchange.header(HEADER_LENGTH)
     json_bytes = len(body) if header_length is None else 0
     decode = _headers.decode
     call = await off_loop(json_bytes, decode, body, header_length, servable.signatures, servable.target.digest)
     outputs = await infer(house, _PROTOCOL, exchange, servable, call)
+    return await encoded(outputs, call, servable)
+
+
+async def encoded(outputs: list[Tensor], call: InferCall, servable: Servable) -> Answer:
+    """The answer that says what a version gave."""
     json_bytes = sum(len(tensor.data) for tensor in outputs if not call.is_binary(tensor.name))
     return await off_loop(json_bytes, _encode, outputs, call, servable)
 
@@ -116,4 +121,4 @@ def _encode(outputs: list[Tensor], call: InferCall, servable: Servable) -> Answe
     body, header_length = oip.encode_infer(outputs, call, model=version.model, version=version.number)
     if header_length is None:
         return Answer(body, JSON.encode())
-    return Answer(body, _BINARY, [(_HEADER_LENGTH, b"%d" % header_length)])
+    return Answer(body, _BINARY, [(HEADER_LENGTH, b"%d" % header_length)])

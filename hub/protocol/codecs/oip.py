@@ -158,6 +158,15 @@ def _split(body: bytes, header_length: str | None) -> tuple[dict[str, Any], memo
     return parse_json_object(view[:end]), view[end:]
 
 
+def read_parameters(body: bytes, header_length: str | None) -> dict[str, Any]:
+    """The parameters of an infer body.
+
+    Raises:
+        InvalidRequest: See :func:`decode_infer`.
+    """
+    return _parameters(_split(body, header_length)[0], "the request")
+
+
 def _parameters(holder: Mapping[str, Any], what: str) -> dict[str, Any]:
     parameters = holder.get("parameters")
     if parameters is None:

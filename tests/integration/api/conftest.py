@@ -64,6 +64,11 @@ class ScriptedEngine:
     async def infer(self, target: Target, signature: str, inputs: Sequence[Tensor], deadline_s: float) -> list[Tensor]:
         raise NotAvailable("This engine only probes.")
 
+    async def infer_heads(
+        self, target: Target, signatures: Sequence[str], inputs: Sequence[Tensor], deadline_s: float
+    ) -> list[list[Tensor]]:
+        raise NotAvailable("This engine only probes.")
+
     async def load(self, target: Target) -> None:
         self.loaded.append(target.digest)
 

@@ -47,6 +47,11 @@ class EchoEngine:
     async def infer(self, target: Target, signature: str, inputs: Sequence[Tensor], deadline_s: float) -> list[Tensor]:
         return [Tensor("y", tensor.dtype, tensor.shape, bytes(tensor.data)) for tensor in inputs]
 
+    async def infer_heads(
+        self, target: Target, signatures: Sequence[str], inputs: Sequence[Tensor], deadline_s: float
+    ) -> list[list[Tensor]]:
+        return [await self.infer(target, name, inputs, deadline_s) for name in signatures]
+
     async def load(self, target: Target) -> None: ...
 
     async def probe(self, digest: str, trunk_digest: str | None) -> tuple[ProbeResult, bytes | None]:
