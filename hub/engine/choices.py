@@ -5,7 +5,7 @@ measured with this one.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 
@@ -32,6 +32,11 @@ class Choices:
         if key not in self._known:
             self._known[key] = self._read(key)
         return self._known[key]
+
+    def known(self, digests: Iterable[str], device: Device) -> dict[str, Mapping[str, Choice]]:
+        """What is known of versions without asking the disk, by digest."""
+        keys = {digest: (device.kind, digest) for digest in digests}
+        return {digest: self._known[key] for digest, key in keys.items() if key in self._known}
 
     def note(self, digest: str, device: Device, choices: Mapping[str, Choice]) -> None:
         """Remember what a worker found out."""

@@ -17,6 +17,7 @@ from typing import Literal, Protocol
 
 from hub.domain.reports import ProbeResult
 from hub.protocol.frames import Tensor
+from hub.runtime.orders import Choice
 
 WorkerState = Literal["starting", "ready", "restarting", "stopped"]
 
@@ -42,7 +43,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class WorkerStatus:
-    """One worker as it is now."""
+    """One worker as it is now; ``choices`` says how signatures of loaded versions are called, by digest and name."""
 
     device: str
     pid: int | None
@@ -51,6 +52,7 @@ class WorkerStatus:
     in_flight: int = 0
     restarts: int = 0
     budget_bytes: int | None = None
+    choices: Mapping[str, Mapping[str, Choice]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,7 +109,12 @@ class LocalEngine:
 
     def status(self) -> EngineStatus:
         """How the workers are now."""
-        return EngineStatus(tuple(supervisor.status() for supervisor in self._supervisors))
+        return EngineStatus(
+            tuple(
+                replace(supervisor.status(), choices=self._choices.known(supervisor.loaded, supervisor.device))
+                for supervisor in self._supervisors
+            )
+        )
 
     async def infer(self, target: Target, signature: str, inputs: Sequence[Tensor], deadline_s: float) -> list[Tensor]:
         """Call a signature; see ``Engine.infer``."""
@@ -194,7 +199,7 @@ class LocalEngine:
 
     async def _worker_for(self, target: Target) -> Supervisor:
         while True:
-            choice = choose(self.status().workers, target.digests)
+            choice = choose([supervisor.status() for supervisor in self._supervisors], target.digests)
             if choice is not None:
                 break
             self._refuse_when_stopping()
@@ -273,14 +278,17 @@ class LocalEngine:
             raise NotAvailable("The engine is stopping.", remedy="Try again after the restart.")
 
     def _too_late(self, deadline_s: float) -> HubError:
-        if not self.status().is_ready:
+        if not self._is_any_ready():
             return NotAvailable("No worker is ready yet.", remedy="Try again in a few seconds.")
         return DeadlineExceeded(
             f"The model did not answer within {deadline_s:g} s.", remedy="Send less at once, or wait longer."
         )
 
+    def _is_any_ready(self) -> bool:
+        return any(supervisor.link is not None for supervisor in self._supervisors)
+
     def _note_change(self) -> None:
-        if self.status().is_ready:
+        if self._is_any_ready():
             self._ready.set()
         else:
             self._ready.clear()

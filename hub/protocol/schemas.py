@@ -200,12 +200,26 @@ class TokenList(_Answer):
     items: tuple[Token, ...]
 
 
+class SignatureCall(_Answer):
+    """How a worker calls a signature, found out by measuring.
+
+    ``way``: ``plain`` is the signature's own function, ``frozen`` the same with its variables as constants,
+    ``frozen_session`` and ``frozen_inline`` that in a session, ``compiled`` through XLA. ``ratios`` are times as shares
+    of the plain way's. Requests are batched where rows are independent.
+    """
+
+    way: str
+    has_independent_rows: bool
+    ratios: dict[str, float]
+
+
 class LoadedVersion(_Answer):
-    """A version that a worker holds in memory."""
+    """A version that a worker holds in memory, and how it calls those signatures that it has measured."""
 
     digest: str
     reference: str | None = None
     size_bytes: int
+    calls: dict[str, SignatureCall] = {}
 
 
 class WorkerState(_Answer):

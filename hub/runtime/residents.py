@@ -19,7 +19,7 @@ from hub.runtime.candidates import candidates, string_values
 from hub.runtime.choosing import Choice, choose, take_up
 from hub.runtime.devices import Device
 from hub.runtime.loader import load
-from hub.runtime.memory import freeze, release, used_bytes
+from hub.runtime.memory import release, used_bytes
 from hub.runtime.orders import Order
 from hub.runtime.residency import make_room
 from hub.runtime.servable import Servable
@@ -126,12 +126,15 @@ class Residents:
 
     async def _tune(self, order: Order, resident: Resident) -> None:
         held = self.hold((resident,))
+        before = used_bytes(self._device)
         try:
             for name in order.signatures.keys() - resident.choices.keys():
                 resident.choices[name] = await self._on(self._tuner, _choose, resident.servable, name)
             await self._on(self._tuner, _settle, resident.servable)
         finally:
             self.let_go(held)
+        # The ways that were tried are gone, and what was chosen may need more than the plain way, or less.
+        resident.size_bytes = max(order.size_bytes, resident.size_bytes + used_bytes(self._device) - before)
         self._on_tuned(order.digest, resident.choices)
 
     def _make_room(self, order: Order, needed: int, pinned: set[str]) -> None:
@@ -164,7 +167,7 @@ def _load(order: Order, device: Device) -> Resident:
     choices = {name: take_up(servable, order.signatures[name], choice) for name, choice in order.choices.items()}
     if choices.keys() == order.signatures.keys():
         servable.settle()
-    freeze()
+    release()
     return Resident(servable, max(order.size_bytes, used_bytes(device) - before), choices)
 
 

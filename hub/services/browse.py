@@ -6,6 +6,7 @@ counted); pages go by key, so a list that grows while it is read neither repeats
 
 import asyncio
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from hub.domain.access import Principal, Scope
@@ -21,11 +22,13 @@ from hub.protocol.schemas import (
     LineageNode,
     LoadedVersion,
     ModelPage,
+    SignatureCall,
     VersionDetail,
     VersionPage,
     WorkerList,
     WorkerState,
 )
+from hub.runtime.orders import Choice
 from hub.storage.catalog import Catalog, Transaction
 
 POLL_S = 0.1
@@ -167,7 +170,7 @@ class Browse:
                         pid=worker.pid,
                         state=worker.state,
                         loaded=tuple(
-                            LoadedVersion(digest=digest, reference=_reference(tx, principal, digest), size_bytes=size)
+                            _loaded(tx, principal, digest, size, worker.choices.get(digest, {}))
                             for digest, size in worker.loaded.items()
                         ),
                         in_flight=worker.in_flight,
@@ -176,6 +179,14 @@ class Browse:
                     for worker in status.workers
                 )
             )
+
+
+def _loaded(
+    tx: Transaction, principal: Principal, digest: str, size: int, choices: Mapping[str, Choice]
+) -> LoadedVersion:
+    reference = _reference(tx, principal, digest)
+    calls = {name: SignatureCall(**choice.dump()) for name, choice in choices.items()} if reference else {}
+    return LoadedVersion(digest=digest, reference=reference, size_bytes=size, calls=calls)
 
 
 def _is_visible(tx: Transaction, principal: Principal, name: str) -> bool:

@@ -111,10 +111,15 @@ def _cut(text: bytes) -> tuple[bytes, list[Numbers]] | None:
         begin = piece.find(b"[")
         ends = [end for brace in (b"{", b"}") if (end := piece.find(brace, begin)) >= 0]
         end = piece.rfind(b"]", begin, min(ends, default=len(piece))) + 1
-        if begin >= 0 and end - begin >= _LEAST_BYTES:
+        if end - begin >= _LEAST_BYTES and piece[:begin].strip() == b":" and _is_whole(piece[begin:end]):
             pieces[at] = piece[:begin] + b'{"%s":%d}' % (_MARK.encode(), len(lists)) + piece[end:]
             lists.append(Numbers(piece[begin:end]))
     return (b'"'.join(pieces), lists) if lists else None
+
+
+def _is_whole(text: bytes) -> bool:
+    """Whether as many lists end as begin; two values in a row are no JSON, which their reader will find."""
+    return text.count(b"[") == text.count(b"]")
 
 
 def _restored(value: Any, lists: list[Numbers]) -> Any:

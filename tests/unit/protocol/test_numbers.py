@@ -67,6 +67,8 @@ dtypes = st.sampled_from(["float32", "float16", "bfloat16", "int32", "int64", "u
 
 
 @given(lists, dtypes)
+@example([[], ""], "float32")
+@example([["x"], [1], [2]], "string")
 @example([1e39], "float32")
 @example([256], "uint8")
 @example([1 << 63], "uint64")
