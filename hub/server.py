@@ -25,6 +25,7 @@ from hub.client.config import save_credentials
 from hub.domain.errors import Conflict, ExtraMissing, HubError, NotAvailable
 from hub.engine.engine import Engine
 from hub.engine.local import LocalEngine
+from hub.engine.supervisor import Batching
 from hub.protocol.schemas import HubStatus, SweepReport
 from hub.runtime.devices import find_devices
 from hub.runtime.limits import Limits
@@ -111,6 +112,7 @@ def local_engine(settings: Settings, snapshots: Snapshots, run_folder: Path) -> 
         run_dir=run_folder,
         tuned_dir=settings.data_path / "tuned",
         memory_budget_bytes=settings.memory_budget_bytes,
+        batching=Batching(settings.batch_max_rows, settings.batch_delay_ms / 1_000),
         max_in_flight=settings.requests_in_flight,
         drain_s=settings.drain_s,
         probe_limits=Limits(wall_s=settings.probe_timeout_s),

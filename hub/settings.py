@@ -36,6 +36,8 @@ class Settings(BaseSettings):
         push_life_s: How long a push may be under way before it is given up.
         request_max_bytes: Largest predict body.
         requests_in_flight: Predictions one worker may have waiting before callers are told to come back.
+        batch_max_rows: Rows of the largest batch that is computed at once.
+        batch_delay_ms: How long requests that are no full batch wait for others, even though the device is free.
         predict_deadline_s: Longest one prediction may take.
         probe_timeout_s: Longest the probe of a pushed version may take.
         drain_s: How long a stopping hub waits for requests under way.
@@ -64,6 +66,8 @@ class Settings(BaseSettings):
     push_life_s: Annotated[float, Field(ge=60)] = 7 * 86_400.0
     request_max_bytes: Annotated[int, Field(ge=1024, le=1 << 30)] = 256 * _MIB
     requests_in_flight: Annotated[int, Field(ge=1)] = 256
+    batch_max_rows: Annotated[int, Field(ge=1, le=65_536)] = 64
+    batch_delay_ms: Annotated[float, Field(ge=0, le=10_000)] = 0.0
     predict_deadline_s: Annotated[float, Field(gt=0)] = 60.0
     probe_timeout_s: Annotated[float, Field(gt=0)] = 180.0
     drain_s: Annotated[int, Field(ge=0)] = 20

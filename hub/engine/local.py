@@ -28,7 +28,7 @@ from hub.engine.choices import Choices
 from hub.engine.engine import EngineStatus, Target
 from hub.engine.placement import choose
 from hub.engine.prober import Prober
-from hub.engine.supervisor import Supervisor
+from hub.engine.supervisor import Batching, Supervisor
 from hub.protocol.frames import Frame, Tensor
 from hub.runtime.devices import Device
 from hub.runtime.limits import Limits
@@ -51,6 +51,7 @@ class LocalEngine:
         *,
         tuned_dir: Path | None = None,
         memory_budget_bytes: int | None = None,
+        batching: Batching | None = None,
         max_in_flight: int = 256,
         grace_s: float = 5.0,
         drain_s: float = 10.0,
@@ -64,6 +65,7 @@ class LocalEngine:
             run_dir: Working files of the child processes.
             tuned_dir: Where to remember how versions are called best; ``run_dir`` where None.
             memory_budget_bytes: What the versions of one worker may take; None: a share of what there is.
+            batching: How workers may batch requests.
             max_in_flight: Requests inside at once; one more is refused.
             grace_s: How long a worker may compute past a request's deadline before it is killed.
             drain_s: How long ``stop`` waits for requests inside.
@@ -78,6 +80,7 @@ class LocalEngine:
                 Device.parse(device),
                 run_dir / f"worker-{position}",
                 budget_bytes=memory_budget_bytes,
+                batching=batching or Batching(),
                 grace_s=grace_s,
                 on_change=self._note_change,
                 on_tuned=partial(self._note_tuned, Device.parse(device)),

@@ -7,6 +7,7 @@ process, every request inside fails at once and the next process knows nothing o
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,19 @@ _HEALTHY_S = 60.0
 _log = structlog.get_logger()
 
 
+@dataclass(frozen=True, slots=True)
+class Batching:
+    """How a worker may batch requests.
+
+    Attributes:
+        max_rows: Rows of the largest batch.
+        delay_s: How long requests that are no full batch wait for others, even though the device is free.
+    """
+
+    max_rows: int = 64
+    delay_s: float = 0.0
+
+
 class Supervisor:
     """Keeps one worker process running on one device."""
 
@@ -34,6 +48,7 @@ class Supervisor:
         home: Path,
         *,
         budget_bytes: int | None,
+        batching: Batching,
         grace_s: float,
         on_change: Callable[[], None],
         on_tuned: Callable[[str, Mapping[str, Choice]], None],
@@ -44,6 +59,7 @@ class Supervisor:
             device: What the worker computes on.
             home: A folder of its own.
             budget_bytes: What its versions may take; None: a share of what there is.
+            batching: How it may batch requests.
             grace_s: How long it may compute past a request's deadline before it is killed.
             on_change: Called whenever the worker becomes ready or ceases to be.
             on_tuned: Told how a version's signatures are called best on this device.
@@ -54,6 +70,7 @@ class Supervisor:
         self._home = home
         self._wanted_budget_bytes = budget_bytes
         self._budget_bytes: int | None = None
+        self._batching = batching
         self._grace_s = grace_s
         self._on_change = on_change
         self._on_tuned = on_tuned
@@ -102,7 +119,9 @@ class Supervisor:
             pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
 
     async def _run_once(self) -> None:
+        batching = self._batching
         arguments = ["--device", str(self.device)]
+        arguments += ["--max-rows", str(batching.max_rows), "--delay-s", str(batching.delay_s)]
         if self._wanted_budget_bytes is not None:
             arguments += ["--budget-bytes", str(self._wanted_budget_bytes)]
         name = f"worker {self.device}"

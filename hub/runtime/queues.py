@@ -138,7 +138,8 @@ class Queues(Generic[Item]):
         lane = min(due, key=lambda one: (self._queues[one].priority, self._spent_s[one.version]))
         queue = self._queues[lane]
         self._clock_s = max(self._clock_s, self._spent_s[lane.version])
-        limit = min(lane.max_rows, -(-queue.rows // idle))
+        # Who waits for full batches does not want them shared out.
+        limit = lane.max_rows if self._delay_s else min(lane.max_rows, -(-queue.rows // idle))
         batch = [self._pop(queue)]
         rows = batch[0].rows
         while queue.by_priority and rows + queue.first().rows <= limit:

@@ -42,7 +42,6 @@ from hub.runtime.reporting import report_to_engine
 from hub.runtime.residents import Resident, Residents
 from hub.runtime.servable import check_specs, signature_of
 
-MAX_ROWS = 64
 MAX_BATCH_BYTES = 64 << 20
 _GPU_SIZES = (1, 2, 4, 8, 16, 32, 64)
 _MAX_REMEMBERED = 1_024
@@ -65,15 +64,24 @@ class _Place:
 class Worker:
     """Serves one stream until it ends."""
 
-    def __init__(self, device: Device, budget_bytes: int) -> None:
-        """Answer once connected."""
+    def __init__(self, device: Device, budget_bytes: int, *, max_rows: int, delay_s: float) -> None:
+        """Answer once connected.
+
+        Args:
+            device: What to compute on.
+            budget_bytes: What versions may take together.
+            max_rows: Rows of the largest batch.
+            delay_s: How long what is no full batch waits for others.
+        """
+        self._max_rows = max_rows
         self._stream = FrameStream(self._take, self._end)
         self._ended = asyncio.Event()
         self._residents = Residents(device, budget_bytes, self._tuned)
         self._sizes = _GPU_SIZES if device.kind == "gpu" else ()
         self._idle = streams(device)
         self._streams = ThreadPoolExecutor(self._idle, thread_name_prefix="device")
-        self._queues: Queues[Job] = Queues()
+        self._queues: Queues[Job] = Queues(delay_s)
+        self._timer: asyncio.TimerHandle | None = None
         self._places: dict[Hashable, _Place] = {}
         self._held: dict[int, tuple[Resident, ...]] = {}
         self._loads: set[asyncio.Task[None]] = set()
@@ -147,7 +155,7 @@ class Worker:
         form = tuple((tensor.name, tensor.dtype, tensor.shape) for tensor in tensors)
         key = (trunk, wanted, form)
         place = self._places.get(key)
-        if place is None:
+        if place is None or any(resident.is_evicted for resident in place.residents):
             needed = [*([trunk] if trunk else ()), *(digest for digest, _ in wanted)]
             if not self._residents.has(*needed):
                 return None
@@ -172,7 +180,7 @@ class Worker:
         max_rows = 0
         if _may_join(feeding, heads) and len({tensor.shape[0] for tensor in tensors}) == 1:
             rows, size = max(1, tensors[0].shape[0]), sum(len(tensor.data) for tensor in tensors)
-            max_rows = max(1, min(MAX_ROWS, MAX_BATCH_BYTES * rows // max(1, size)))
+            max_rows = max(1, min(self._max_rows, MAX_BATCH_BYTES * rows // max(1, size)))
         form = tuple((tensor.name, tensor.shape[1:] if max_rows else tensor.shape) for tensor in tensors)
         lane = Lane(feeding.servable.order.digest, (feeding, form), max_rows)
         return _Place(lane, heads, tuple(residents), counts_rows)
@@ -193,6 +201,15 @@ class Worker:
             self._idle -= 1
             done = self._loop.run_in_executor(self._streams, work)
             done.add_done_callback(partial(self._computed, lane, jobs, now))
+        self._look_again(self._queues.next_due(now))
+
+    def _look_again(self, after_s: float | None) -> None:
+        """Dispatch once more when something is due, where requests are held back at all."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if after_s is not None and self._idle:
+            self._timer = self._loop.call_later(after_s, self._dispatch)
 
     def _computed(self, lane: Lane, jobs: list[Job], began: float, done: asyncio.Future[Any]) -> None:
         self._idle += 1
@@ -250,16 +267,18 @@ def _encoded(request_id: int, answer: Answers | Exception, facts: dict[str, Any]
     return encode_frame({"id": request_id, "problem": to_problem(model_failed(answer, signature))})
 
 
-async def run(descriptor: int, device: Device, budget_bytes: int | None) -> None:
-    """Claim the device, say so, and serve the connected socket ``descriptor``.
+async def run(options: argparse.Namespace) -> None:
+    """Claim the device, say so, and serve the connected socket.
 
     Raises:
         NotAvailable: TensorFlow does not see the device.
     """
+    device: Device = options.device
     claim(device)
-    budget = budget_bytes if budget_bytes is not None else default_budget(device)
+    budget = options.budget_bytes if options.budget_bytes is not None else default_budget(device)
     freeze()
-    await Worker(device, budget).serve(socket.socket(fileno=descriptor), {"budget_bytes": budget})
+    worker = Worker(device, budget, max_rows=options.max_rows, delay_s=options.delay_s)
+    await worker.serve(socket.socket(fileno=options.fd), {"budget_bytes": budget})
 
 
 def main() -> None:
@@ -269,12 +288,14 @@ def main() -> None:
     parser.add_argument("--parent", type=int, required=True, help="process to die with")
     parser.add_argument("--device", type=Device.parse, required=True)
     parser.add_argument("--budget-bytes", type=int, default=None)
+    parser.add_argument("--max-rows", type=int, required=True, help="of a batch")
+    parser.add_argument("--delay-s", type=float, required=True, help="that requests wait for others")
     options = parser.parse_args()
     die_with_parent(options.parent)
     report_to_engine()
     os.nice(_NICENESS)
     try:
-        uvloop.run(run(options.fd, options.device, options.budget_bytes))
+        uvloop.run(run(options))
     except HubError as error:
         _log.error("worker.unable", detail=str(error))
         os._exit(1)

@@ -13,6 +13,7 @@ from hub.domain.signatures import Signature
 from hub.domain.tensors import TensorSpec
 from hub.engine.engine import Target
 from hub.engine.local import LocalEngine
+from hub.engine.supervisor import Batching
 from hub.protocol.frames import from_numpy, to_numpy
 from hub.runtime.computing import Call, Job, compute
 from hub.runtime.orders import Order
@@ -170,6 +171,30 @@ def test_a_crowd_that_asks_a_trunk_and_its_heads_is_answered_as_each_alone(
     assert _batches() - before < 50, "requests were hardly ever computed together"
     workers = engine.status().workers
     assert set(workers[0].loaded) == {target.digest for target in targets}
+
+
+def test_a_delay_lets_requests_wait_for_a_full_batch(
+    tiny_models: Path, publish: Callable[..., str], tmp_path: Path
+) -> None:
+    blobs = MemoryBlobStore()
+    target = Target(publish(blobs, tiny_models / "trunk"))
+    batching = Batching(max_rows=4, delay_s=0.3)
+    engine = LocalEngine(Snapshots(blobs, tmp_path / "snapshots"), ["cpu:0"], tmp_path / "run", batching=batching)
+
+    async def ask() -> list[float]:
+        await engine.start()
+        await engine.load(target)
+        seen = [_batches()]
+        for count in (4, 2):
+            inputs = [from_numpy("inputs", np.ones((1, 2), np.float32))]
+            await asyncio.gather(*(engine.infer(target, "serving_default", inputs, 60) for _ in range(count)))
+            seen.append(_batches())
+        await engine.stop()
+        return seen
+
+    before, full, waited = asyncio.run(ask())
+    assert full - before == 1
+    assert waited - full == 1
 
 
 def _batches() -> float:
