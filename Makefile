@@ -40,6 +40,7 @@ fmt: $(filter .tools/%,$(UV))  ## format and fix what can be fixed
 bench: $(filter .tools/%,$(UV))  ## the hot paths next to other programs, into build/bench; BENCH_ARGS=--quick for a first look
 	$(RUN) --group bench python -m bench.transfer $(BENCH_ARGS)
 	$(RUN) --group bench python -m bench.catalog $(BENCH_ARGS)
+	$(RUN) --group bench python -m bench.serving $(BENCH_ARGS)
 
 clean:  ## removes what was built
 	rm -rf .venv .tools dist .pytest_cache .ruff_cache .hypothesis

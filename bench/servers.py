@@ -73,7 +73,8 @@ class Server:
         return int(self.url.rpartition(":")[2])
 
 
-def _answers(url: str, is_good: Callable[[bytes], bool] = bool) -> bool:
+def answers(url: str, is_good: Callable[[bytes], bool] = bool) -> bool:
+    """Whether something answers at a URL, and what is wanted."""
     try:
         with _direct.open(url, timeout=2) as answer:
             return is_good(answer.read())
@@ -108,7 +109,7 @@ def seaweedfs(folder: Path) -> Iterator[Server]:
         # Killed at the end: a graceful stop takes a quarter of a minute, and nobody wants the data.
         with running(command, log, stop=signal.SIGKILL, cwd=folder, env=variables) as server:
             status = f"http://127.0.0.1:{ports['master']}/dir/status"
-            wait_until(lambda: _answers(f"{url}/healthz", lambda _: True) and _has_room(status), server, log)
+            wait_until(lambda: answers(f"{url}/healthz", lambda _: True) and _has_room(status), server, log)
             client = s3_client(url)
             client.create_bucket(Bucket=BUCKET)
             client.close()
@@ -119,7 +120,7 @@ def seaweedfs(folder: Path) -> Iterator[Server]:
 
 
 def _has_room(status_url: str) -> bool:
-    return _answers(status_url, lambda body: json.loads(body)["Topology"]["Max"] > 0)
+    return answers(status_url, lambda body: json.loads(body)["Topology"]["Max"] > 0)
 
 
 def s3_client(endpoint: str) -> Any:
@@ -226,6 +227,6 @@ def hub(folder: Path, *, storage_url: str | None = None, database_url: str | Non
     command += ["--database-url", database_url] if database_url else []
     url, log = f"http://127.0.0.1:{port}", folder / "out"
     with running(command, log, env=environment(ours | S3_ENVIRONMENT)) as server:
-        wait_until(lambda: _answers(f"{url}/readyz", lambda body: bool(json.loads(body)["ok"])), server, log)
+        wait_until(lambda: answers(f"{url}/readyz", lambda body: bool(json.loads(body)["ok"])), server, log)
         token = json.loads((folder / "config" / "credentials.json").read_bytes())["tokens"][url]
         yield Server(url, server.pid, ours | {"HUB_URL": url, "HUB_TOKEN": token})

@@ -1,0 +1,41 @@
+"""LitServe: JSON, batches of what came within two milliseconds."""
+
+import os
+
+import litserve
+import numpy as np
+from model import call
+
+
+class Trunk(litserve.LitAPI):
+    """Calls the model."""
+
+    def setup(self, device: str) -> None:
+        """Nothing: the model is a module."""
+
+    def decode_request(self, request: dict) -> np.ndarray:
+        """Nested lists to an array."""
+        return np.asarray(request["x"], np.float32)
+
+    def batch(self, inputs: list) -> np.ndarray:
+        """Requests to a batch."""
+        return np.concatenate(inputs)
+
+    def predict(self, x: np.ndarray) -> np.ndarray:
+        """A batch to its features."""
+        return call(x)
+
+    def unbatch(self, output: np.ndarray) -> list:
+        """A batch to answers."""
+        return list(output[:, None])
+
+    def encode_response(self, output: np.ndarray) -> dict:
+        """An array to nested lists."""
+        return {"features": output.tolist()}
+
+
+if __name__ == "__main__":
+    api = Trunk(max_batch_size=32, batch_timeout=0.002)
+    server = litserve.LitServer(api, accelerator="cpu", workers_per_device=1, timeout=60)
+    port = int(os.environ["BENCH_PORT"])
+    server.run(host="127.0.0.1", port=port, num_api_servers=1, generate_client_file=False, log_level="warning")
