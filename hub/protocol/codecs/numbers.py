@@ -11,8 +11,10 @@ Source: simdjson (Langdale, Lemire 2019), through pysimdjson's buffers.
 """
 
 import secrets
+import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 import simdjson
@@ -25,18 +27,25 @@ _LEAST_BYTES = 2 << 10
 _MOST_PIECES = 10_000
 _MARK = secrets.token_hex(16)
 _NUMBER_TEXT = b"0123456789.+-eE \n\r\t"
+_threads = threading.local()
 _KINDS: dict[str, tuple[Literal["d", "i", "u"], str]] = {"f": ("d", "<f8"), "i": ("i", "<i8"), "u": ("u", "<u8")}
 
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
-    """A list of numbers as text: ``[1, 2]`` or ``[[1], [2]]``."""
+    """A list of numbers as text: ``[1, 2]`` or ``[[1], [2]]``, and its brackets and commas alone."""
 
     text: bytes
+    outline: bytes
+
+    @classmethod
+    def of(cls, text: bytes) -> Self:
+        """Read a text as one."""
+        return cls(text, text.translate(None, _NUMBER_TEXT))
 
     def shape(self) -> tuple[int, ...] | None:
         """The dimensions of the lists; None where they are not rectangular. Whether one is empty does not show here."""
-        found = self.text.translate(None, _NUMBER_TEXT)
+        found = self.outline
         rank = len(found) - len(found.lstrip(b"["))
         if not 0 < rank <= MAX_RANK:
             return None
@@ -66,10 +75,8 @@ class Numbers:
         if kind is None:
             return None
         try:
-            read = simdjson.Parser().parse(self.text)
-            if not isinstance(read, simdjson.Array):
-                return None
-            return np.frombuffer(read.as_buffer(of_type=kind[0]), kind[1])
+            read = _parser().parse(self.text)
+            return np.frombuffer(read.as_buffer(of_type=kind[0]), kind[1]) if isinstance(read, simdjson.Array) else None
         except (ValueError, TypeError, RuntimeError, OverflowError):
             return None
 
@@ -100,26 +107,53 @@ def parse_object_with_numbers(body: bytes | memoryview) -> dict[str, Any]:
 
 def _cut(text: bytes) -> tuple[bytes, list[Numbers]] | None:
     """The text with marks in the places of its long lists of numbers, and those; None where there are none."""
-    if text.count(b'"') > _MOST_PIECES:
-        return None
-    pieces = text.split(b'"')
+    kept: list[bytes] = []
     lists: list[Numbers] = []
-    for at in range(0, len(pieces), 2):  # those between are inside of strings
-        piece = pieces[at]
-        if len(piece) < _LEAST_BYTES:
-            continue
-        begin = piece.find(b"[")
-        ends = [end for brace in (b"{", b"}") if (end := piece.find(brace, begin)) >= 0]
-        end = piece.rfind(b"]", begin, min(ends, default=len(piece))) + 1
-        if end - begin >= _LEAST_BYTES and piece[:begin].strip() == b":" and _is_whole(piece[begin:end]):
-            pieces[at] = piece[:begin] + b'{"%s":%d}' % (_MARK.encode(), len(lists)) + piece[end:]
-            lists.append(Numbers(piece[begin:end]))
-    return (b'"'.join(pieces), lists) if lists else None
+    done = 0
+    for begin, end in _between_strings(text):
+        found = _find(text, begin, end) if end - begin >= _LEAST_BYTES else None
+        if found is not None:
+            first, last, numbers = found
+            kept += (text[done:first], b'{"%s":%d}' % (_MARK.encode(), len(lists)))
+            lists.append(numbers)
+            done = last
+    return (b"".join([*kept, text[done:]]), lists) if lists else None
 
 
-def _is_whole(text: bytes) -> bool:
-    """Whether as many lists end as begin; two values in a row are no JSON, which their reader will find."""
-    return text.count(b"[") == text.count(b"]")
+def _between_strings(text: bytes) -> Iterator[tuple[int, int]]:
+    """Where what stands between strings begins and ends, of a text without escapes; at most so much as is worth it."""
+    begin = 0
+    for _ in range(_MOST_PIECES):
+        end = text.find(b'"', begin)
+        if end < 0:
+            yield begin, len(text)
+            return
+        yield begin, end
+        begin = text.find(b'"', end + 1) + 1
+        if not begin:
+            return
+
+
+def _find(text: bytes, begin: int, end: int) -> tuple[int, int, Numbers] | None:
+    """A long list of numbers that is a key's value: where it begins and ends, and itself."""
+    first = text.find(b"[", begin, end)
+    if first < 0 or text[begin:first].strip() != b":":
+        return None
+    braces = [at for brace in (b"{", b"}") if (at := text.find(brace, first, end)) >= 0]
+    last = text.rfind(b"]", first, min(braces, default=end)) + 1
+    if last - first < _LEAST_BYTES:
+        return None
+    numbers = Numbers.of(text[first:last])
+    # As many lists must end as begin; two values in a row are no JSON, which their reader will find.
+    return (first, last, numbers) if numbers.outline.count(b"[") == numbers.outline.count(b"]") else None
+
+
+def _parser() -> simdjson.Parser:
+    """This thread's parser, whose memory is used again."""
+    if not hasattr(_threads, "parser"):
+        _threads.parser = simdjson.Parser()
+    parser: simdjson.Parser = _threads.parser
+    return parser
 
 
 def _restored(value: Any, lists: list[Numbers]) -> Any:
