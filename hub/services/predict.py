@@ -83,6 +83,15 @@ class _Question:
 
 
 @dataclass(frozen=True, slots=True)
+class _HeadsKey:
+    """What heads are remembered by."""
+
+    trunk: str
+    references: tuple[Reference, ...] | None
+    is_anonymous: bool
+
+
+@dataclass(frozen=True, slots=True)
 class _Found:
     servable: Servable
     until: float
@@ -98,6 +107,7 @@ class Predictions:
     _found: dict[_Question, _Found] = field(default_factory=dict, repr=False)
     _searches: dict[_Question, "asyncio.Task[_Found]"] = field(default_factory=dict, repr=False)
     _callables: dict[str, _Callable] = field(default_factory=dict, repr=False)
+    _heads: dict[_HeadsKey, tuple[Heads, float]] = field(default_factory=dict, repr=False)
     _preparing: dict[Target, "asyncio.Task[None]"] = field(default_factory=dict, repr=False)
 
     async def resolve(self, principal: Principal, reference: Reference) -> Servable:
@@ -145,6 +155,16 @@ class Predictions:
             ModelNotFound: No such head that the principal may see.
             VersionNotReady: One is being validated, or was rejected.
         """
+        key = _HeadsKey(
+            trunk.version.reference, None if references is None else tuple(references), principal.is_anonymous
+        )
+        known = self._heads.get(key)
+        if known is None or known[1] < time.monotonic():
+            known = await self._find_heads(principal, trunk, references), time.monotonic() + FRESH_S
+            _remember(self._heads, key, known)
+        return known[0]
+
+    async def _find_heads(self, principal: Principal, trunk: Servable, references: Sequence[Reference] | None) -> Heads:
         if references is None:
             references = await asyncio.to_thread(self._hanging, principal, trunk.version)
         if not 0 < len(references) <= MAX_HEADS:
