@@ -209,9 +209,8 @@ def main() -> None:
         limits = {model: bench.limit(model) for model in models}
         for model, found in limits.items():
             for way, reached in found.items():
-                _say(
-                    f"  {model:<13}in process, {way:<15}{ {name: round(value, 1) for name, value in reached.items()} }"
-                )
+                shown = ", ".join(f"{name} {value:.1f}" for name, value in reached.items())
+                _say(f"  {model:<13}in process, {way:<15}{shown}")
         with bench.hub(models) as hub:
             for peer in (peer for peer in PEERS if peer.name in wanted):
                 for model in models:
