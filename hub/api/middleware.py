@@ -97,10 +97,11 @@ def _request_id(scope: Scope) -> str:
 def _check_announced(scope: Scope, exchange: _Exchange) -> None:
     announced = _header(scope, b"content-length")
     if announced.isdecimal() and int(announced) > exchange.limit:
-        raise _too_large(exchange.limit)
+        raise too_large(exchange.limit)
 
 
-def _too_large(limit: int) -> TooLarge:
+def too_large(limit: int) -> TooLarge:
+    """The error for a body that is longer than its limit."""
     return TooLarge(f"The body is longer than the {limit} bytes that are taken here.", limit_bytes=limit)
 
 
@@ -109,7 +110,7 @@ def _counting(receive: Receive, exchange: _Exchange) -> Receive:
         message = await receive()
         exchange.received += len(message.get("body", b""))
         if exchange.received > exchange.limit:
-            raise _too_large(exchange.limit)
+            raise too_large(exchange.limit)
         return message
 
     return counted

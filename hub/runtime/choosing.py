@@ -17,11 +17,11 @@ from hub.domain.signatures import Signature
 from hub.runtime.batches import Arrays, has_rows, stack
 from hub.runtime.orders import Choice, WayName
 from hub.runtime.servable import Servable, as_array
+from hub.runtime.trials import differences
 
 BUDGET_S = 1.0
 _MOST_CALLS = 30
 _SIZES = (1, 8)
-_TOLERANCE, _ABSOLUTE = 1e-4, 1e-5
 _log = structlog.get_logger()
 
 
@@ -95,29 +95,11 @@ def _are_independent(servable: Servable, signature: Signature, sample: Arrays, a
         return False
     if any(len(part[name]) != 1 for part in alone for name in part):
         return False
-    return agree(answers, stack(alone))
+    return _agree(answers, stack(alone))
 
 
-def agree(reference: Arrays, other: Arrays) -> bool:
-    """Whether two answers are the same but for rounding: 1e-4 of a tensor's largest value, or 1e-5.
-
-    Folding a normalisation into a convolution rounds at another place, which shows relative to the largest terms.
-    """
-    for name, wanted in reference.items():
-        got = other[name]
-        if got.shape != wanted.shape or got.dtype != wanted.dtype:
-            return False
-        if wanted.dtype.kind in "OSUbiu":
-            if not np.array_equal(got, wanted):
-                return False
-            continue
-        wide = np.complex128 if wanted.dtype.kind == "c" else np.float64
-        left, right = wanted.astype(wide), got.astype(wide)
-        finite = np.abs(left[np.isfinite(left)])
-        tolerance = _ABSOLUTE + _TOLERANCE * float(finite.max(initial=0.0))
-        if not np.allclose(left, right, rtol=0.0, atol=tolerance, equal_nan=True):
-            return False
-    return True
+def _agree(reference: Arrays, other: Arrays) -> bool:
+    return not differences(reference, other, of_largest=True)
 
 
 def _resized(sample: Arrays, rows: int) -> dict[str, np.ndarray]:
@@ -135,7 +117,7 @@ def _measure(
             way = maker()
             answers = [_as_arrays(way(call)) for call in calls]
             references = references or answers
-            is_right = all(agree(want, answer) for want, answer in zip(references, answers, strict=True))
+            is_right = all(_agree(want, answer) for want, answer in zip(references, answers, strict=True))
         except Exception as error:  # noqa: BLE001 - a way that cannot be had is none
             _log.debug("way.unusable", signature=signature.name, way=name, error=repr(error)[:500])
             continue

@@ -11,7 +11,6 @@ Source: start-time fair queueing (Goyal, Vin, Cheng 1996) over versions.
 """
 
 from collections import deque
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -96,10 +95,6 @@ class _Queue(Generic[Item]):
                     return item
         return None
 
-    def __iter__(self) -> Iterator[Item]:
-        for waiting in self.by_priority.values():
-            yield from (item for item, _ in waiting)
-
 
 class Queues(Generic[Item]):
     """Everything that waits for one device."""
@@ -171,13 +166,6 @@ class Queues(Generic[Item]):
         if not queue.by_priority:
             del self._queues[lane]
         return item
-
-    def rows_waiting(self) -> dict[str, int]:
-        """Rows that wait, by version."""
-        rows: dict[str, int] = {}
-        for lane, queue in self._queues.items():
-            rows[lane.version] = rows.get(lane.version, 0) + queue.rows
-        return rows
 
     def _is_due(self, lane: Lane, queue: _Queue[Item], now: float) -> bool:
         return not self._delay_s or queue.rows >= lane.max_rows or now - queue.oldest >= self._delay_s

@@ -5,7 +5,8 @@ query a second however many requests come) → its signatures (by digest, for ev
 
 Laws: a private model is absent for those who may not see it; a version that is not ready is never run; a yanked one
 runs only for those who name its number or digest; a head answers on its trunk's input. A name that comes to mean
-another version means the one before until the new one is loaded and measured, so that nobody waits for that.
+another version means the one before, where that is in use, until the new one is loaded and measured, so that nobody
+waits for that.
 """
 
 import asyncio
@@ -30,6 +31,7 @@ from hub.storage.snapshots import Snapshots
 
 _log = structlog.get_logger(__name__)
 FRESH_S = 1.0
+IN_USE_S = 60.0
 MAX_REMEMBERED = 4_096
 MAX_LISTED = 1_000
 MAX_HEADS = 64
@@ -45,11 +47,13 @@ class Servable:
         version: The version a reference meant.
         target: What the engine is told.
         signatures: What it answers to; for a head, on its trunk's input.
+        fed_by: For a head: the trunk's signature that feeds it.
     """
 
     version: Version
     target: Target
     signatures: Mapping[str, Signature]
+    fed_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +76,7 @@ class Heads:
 class _Callable:
     target: Target
     signatures: dict[str, Signature]
+    fed_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,11 +160,12 @@ class Predictions:
             ModelNotFound: No such head that the principal may see.
             VersionNotReady: One is being validated, or was rejected.
         """
-        key = _HeadsKey(
-            trunk.version.reference, None if references is None else tuple(references), principal.is_anonymous
-        )
+        named = None if references is None else tuple(references)
+        key = _HeadsKey(trunk.version.reference, named, principal.is_anonymous)
         known = self._heads.get(key)
         if known is None or known[1] < time.monotonic():
+            if known is not None:  # one caller looks again, the others go on with what is known
+                self._heads[key] = (known[0], time.monotonic() + FRESH_S)
             known = await self._find_heads(principal, trunk, references), time.monotonic() + FRESH_S
             _remember(self._heads, key, known)
         return known[0]
@@ -182,8 +188,8 @@ class Predictions:
         distinct = {head.target: head for head in found}
         chosen = tuple((head, choose_signature(head.signatures)) for head in distinct.values())
         inputs = chosen[0][1].inputs
-        for head, signature in chosen:
-            if signature.inputs != inputs:
+        for head, _ in chosen:
+            if head.fed_by != found[0].fed_by:
                 raise InvalidRequest(
                     f"{head.version.reference} is fed by another signature of the trunk than "
                     f"{found[0].version.reference}.",
@@ -249,7 +255,8 @@ class Predictions:
     async def _renew(self, question: _Question, principal: Principal) -> _Found:
         before = self._found.get(question)
         found = await asyncio.to_thread(self._search, question, principal)
-        if before is not None and before.servable.target != found.servable.target:
+        was_in_use = before is not None and before.until > time.monotonic() - IN_USE_S
+        if before is not None and was_in_use and before.servable.target != found.servable.target:
             may_stay = await asyncio.to_thread(self._is_ready, before.servable.version)
             if may_stay and not self._is_prepared(found.servable.target):
                 found = _Found(before.servable, found.until)
@@ -290,7 +297,7 @@ class Predictions:
             version = tx.resolve(reference)
         _check_callable(version)
         known = self._callables.get(version.digest) or self._read(version.digest)
-        return _Found(Servable(version, known.target, known.signatures), time.monotonic() + FRESH_S)
+        return _Found(Servable(version, known.target, known.signatures, known.fed_by), time.monotonic() + FRESH_S)
 
     def _read(self, digest: str) -> _Callable:
         manifest = self.snapshots.manifest(digest)
@@ -300,7 +307,7 @@ class Predictions:
         else:
             trunk: Manifest = self.snapshots.manifest(edge.digest)
             signatures = compose(trunk.signatures[edge.signature], manifest.signatures)
-            known = _Callable(Target(digest, edge.digest), signatures)
+            known = _Callable(Target(digest, edge.digest), signatures, edge.signature)
         _remember(self._callables, digest, known)
         return known
 

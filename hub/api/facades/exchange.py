@@ -1,6 +1,6 @@
 """One exchange of a prediction facade: who asks, the body within its limits, the deadline, and errors as they answer.
 
-Facades are plain Starlette endpoints, without FastAPI's dependency machinery: they are the hub's hottest paths.
+What is asked seldom is a plain Starlette endpoint; predictions are hot routes, see ``hub.api.facades.hot``.
 
 Laws: a body never takes more memory than the limit, compressed or not; work on a large body never blocks the event
 loop; an error is a problem (RFC 9457) that also has the ``error`` key which TensorFlow Serving's and the Open Inference

@@ -21,9 +21,9 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
 from hub.api.front import ShortWay
-from hub.api.middleware import SANE_ID, sent_path
+from hub.api.middleware import SANE_ID, sent_path, too_large
 from hub.api.problems import NO_ANSWER, problem_response
-from hub.domain.errors import HubError, TooLarge
+from hub.domain.errors import HubError
 from hub.services.house import House
 from hub.telemetry import metrics
 
@@ -70,7 +70,7 @@ class Exchange:
         """
         announced = self.headers.get(b"content-length", b"")
         if announced.isdigit() and int(announced) > self._limit:
-            raise self._too_large()
+            raise too_large(self._limit)
         pieces: list[bytes] = []
         while True:
             message = await self._receive()
@@ -79,7 +79,7 @@ class Exchange:
             piece = message.get("body", b"")
             self.received += len(piece)
             if self.received > self._limit:
-                raise self._too_large()
+                raise too_large(self._limit)
             pieces.append(piece)
             if not message.get("more_body", False):
                 return pieces[0] if len(pieces) == 1 else b"".join(pieces)
@@ -111,11 +111,6 @@ class Exchange:
         while (await self._receive())["type"] != "http.disconnect":
             pass
         task.cancel()
-
-    def _too_large(self) -> TooLarge:
-        return TooLarge(
-            f"The body is longer than the {self._limit} bytes that are taken here.", limit_bytes=self._limit
-        )
 
 
 Handler = Callable[[House, Exchange], Awaitable[Answer]]

@@ -145,4 +145,4 @@ def test_everything_is_taken_once_and_no_batch_is_too_large(asked: list[tuple[in
         seen += ids(taken)
         assert sum(item.rows for item in taken[1]) <= 4 or len(taken[1]) == 1
     assert sorted(seen) == list(range(len(asked)))
-    assert queues.rows_waiting() == {}
+    assert len(queues) == 0
