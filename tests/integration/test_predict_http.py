@@ -449,3 +449,28 @@ def test_predictions_are_counted_by_protocol_and_outcome(hub: Hub, half: Version
     hub.post("/v1/models/acme/half:predict", HALF_PLUS_TWO)
     text = hub.get("/metrics").text
     assert 'hub_predictions_answered_total{outcome="answered",protocol="tfserving"}' in text
+
+
+def test_heads_that_do_not_belong_together_are_not_asked_together(hub: Hub) -> None:
+    sides = {"x": ("float32", (None, 1))}, {"y": ("float32", (None, 1))}
+    trunk = hub.add("acme/two-ways", [signature(*sides, name) for name in ("left", "right")], half_plus_two)
+    for name, fed_by in (("acme/left", "left"), ("acme/right", "right")):
+        edge = Edge(kind=EdgeKind.HEAD_OF, model=trunk.model, number=1, digest=trunk.digest, signature=fed_by)
+        hub.add(
+            name,
+            [signature({"y": ("float32", (None, 1))}, {"z": ("float32", (None, 1))}, "f")],
+            half_plus_two,
+            edge=edge,
+        )
+    hub.add("acme/alone", [X_TO_Y], half_plus_two)
+
+    def ask(trunk: str, heads: Any) -> httpx2.Response:
+        x = {"name": "x", "datatype": "FP32", "shape": [1, 1], "data": [1]}
+        asked = json.dumps({"inputs": [x], "parameters": {"heads": heads}}).encode()
+        return hub.post(f"/api/v1/models/{trunk}/heads:predict", asked)
+
+    assert "another signature" in problem(ask("acme/two-ways", None), 422, "invalid-request")["detail"]
+    assert "no head of" in problem(ask("acme/two-ways", ["acme/alone"]), 422, "invalid-request")["detail"]
+    assert "0 heads" in problem(ask("acme/alone", None), 422, "invalid-request")["detail"]
+    assert "list of references" in problem(ask("acme/two-ways", "acme/left"), 422, "invalid-request")["detail"]
+    problem(ask("acme/two-ways", ["acme/absent"]), 404, "model-not-found")
