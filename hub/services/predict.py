@@ -173,6 +173,11 @@ class Predictions:
     async def _find_heads(self, principal: Principal, trunk: Servable, references: Sequence[Reference] | None) -> Heads:
         if references is None:
             references = await asyncio.to_thread(self._hanging, principal, trunk.version)
+            if not references:
+                raise InvalidRequest(
+                    f"No ready head stands on {trunk.version.reference}.",
+                    remedy="Push one with --head-of, or name a trunk.",
+                )
         if not 0 < len(references) <= MAX_HEADS:
             raise InvalidRequest(
                 f"{len(references)} heads of {trunk.version.reference} are asked.",

@@ -471,6 +471,7 @@ def test_heads_that_do_not_belong_together_are_not_asked_together(hub: Hub) -> N
 
     assert "another signature" in problem(ask("acme/two-ways", None), 422, "invalid-request")["detail"]
     assert "no head of" in problem(ask("acme/two-ways", ["acme/alone"]), 422, "invalid-request")["detail"]
-    assert "0 heads" in problem(ask("acme/alone", None), 422, "invalid-request")["detail"]
+    assert "0 heads" in problem(ask("acme/two-ways", []), 422, "invalid-request")["detail"]
+    assert "No ready head" in problem(ask("acme/alone", None), 422, "invalid-request")["detail"]
     assert "list of references" in problem(ask("acme/two-ways", "acme/left"), 422, "invalid-request")["detail"]
     problem(ask("acme/two-ways", ["acme/absent"]), 404, "model-not-found")
