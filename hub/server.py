@@ -16,11 +16,15 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
+import grpc
 import structlog
 import uvicorn
 
 from hub.api.app import create_app
+from hub.api.facades import oip_rpc, tfserving_rpc
+from hub.api.facades.rpc import rpc_server
 from hub.client.config import save_credentials
 from hub.domain.errors import Conflict, ExtraMissing, HubError, NotAvailable
 from hub.engine.engine import Engine
@@ -199,19 +203,25 @@ def _devices(settings: Settings) -> list[str]:
 @contextmanager
 def _listening(settings: Settings) -> Iterator[socket.socket]:
     """Our address, taken before anything else is done."""
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    with _listener(settings.host, settings.port, "--port") as listener:
+        # gRPC opens its port itself, later: that this will go well is all that can be known now.
+        _listener(settings.host, settings.rpc_port, "HUB_GRPC_PORT").close()
+        yield listener
+
+
+def _listener(host: str, port: int, option: str) -> socket.socket:
     try:
-        listener = socket.create_server((settings.host, settings.port), family=family, backlog=BACKLOG)
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as error:
-        place = f"{settings.host}:{settings.port}"
         if error.errno == errno.EADDRINUSE:
-            raise Conflict(f"{place} is in use by another program.", remedy="Choose another with --port.") from error
+            raise Conflict(
+                f"{host}:{port} is in use by another program.", remedy=f"Choose another with {option}."
+            ) from error
         reason = str(error.strerror or error).partition(" (")[0]  # Python adds the address in brackets
         raise NotAvailable(
-            f"The hub cannot listen on {place}: {reason}.", remedy="Choose another with --host or --port."
+            f"The hub cannot listen on {host}:{port}: {reason}.", remedy=f"Choose another with --host or {option}."
         ) from error
-    with listener:
-        yield listener
 
 
 @contextmanager
@@ -273,21 +283,40 @@ def _welcome_administrator(house: House, url: str) -> None:
 
 
 class _Server(uvicorn.Server):
-    """Says where it is once it is there."""
+    """Serves gRPC too, and says where it is once it is there."""
 
-    def __init__(self, config: uvicorn.Config, url: str) -> None:
+    def __init__(self, config: uvicorn.Config, url: str, house: House) -> None:
         super().__init__(config)
         self.url = url
+        self._house = house
+        self._rpc: grpc.aio.Server | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, then tell."""
         await super().startup(sockets)
+        if not self.started:
+            return
+        rpc_port = await self._open_rpc()
         # What was imported stays: the collector need not walk it again and again, while everybody waits.
         gc.collect()
         gc.freeze()
-        if self.started:
-            print(f"Trunk Hub is at {self.url}", flush=True)  # noqa: T201 - for the person who starts it
-            _log.info("server.started", url=self.url)
+        print(f"Trunk Hub is at {self.url}", flush=True)  # noqa: T201 - for the person who starts it
+        print(f"gRPC is at {urlsplit(self.url).hostname}:{rpc_port}", flush=True)  # noqa: T201 - likewise
+        _log.info("server.started", url=self.url, grpc_port=rpc_port)
+
+    async def _open_rpc(self) -> int:
+        settings = self._house.settings
+        self._rpc = rpc_server(self._house, tfserving_rpc.methods() | oip_rpc.methods())
+        place = f"[{settings.host}]" if ":" in settings.host else settings.host
+        port = self._rpc.add_insecure_port(f"{place}:{settings.rpc_port}")
+        await self._rpc.start()
+        return port
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Let what is under way finish: gRPC first, because the engine ends with the rest."""
+        if self._rpc is not None:
+            await self._rpc.stop(self._house.settings.drain_s)
+        await super().shutdown(sockets)
 
 
 def _serve(house: House, listener: socket.socket, url: str) -> None:
@@ -306,7 +335,7 @@ def _serve(house: House, listener: socket.socket, url: str) -> None:
     # uvicorn drains at these signals, then raises them again: here they have done their work by then.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _already_drained)
-    server = _Server(config, url)
+    server = _Server(config, url, house)
     server.run(sockets=[listener])
     _log.info("server.stopped")
     if not server.started:

@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 Anonymous = Literal["none", "read", "all"]
 _MIB = 1 << 20
+_LAST_PORT = 65_535
 
 
 class Settings(BaseSettings):
@@ -20,6 +21,7 @@ class Settings(BaseSettings):
     Attributes:
         host: Address to listen on.
         port: TCP port; 0 takes a free one.
+        grpc_port: TCP port of the gRPC services; None means the one after ``port``, 0 takes a free one.
         data_dir: Folder for everything that has no address of its own.
         database_url: SQLAlchemy URL; None means SQLite in ``data_dir``.
         storage_url: ``file:///…``, ``s3://bucket/prefix?endpoint_url=…``; None means a folder in ``data_dir``.
@@ -49,6 +51,7 @@ class Settings(BaseSettings):
 
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65_535)] = 8460
+    grpc_port: Annotated[int, Field(ge=0, le=65_535)] | None = None
     data_dir: Path = Path("~/.local/share/trunkhub")
     database_url: str | None = None
     storage_url: str | None = None
@@ -73,6 +76,13 @@ class Settings(BaseSettings):
     drain_s: Annotated[int, Field(ge=0)] = 20
     log_format: Literal["console", "json"] = "console"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @property
+    def rpc_port(self) -> int:
+        """TCP port of the gRPC services; 0 takes a free one."""
+        if self.grpc_port is not None:
+            return self.grpc_port
+        return self.port + 1 if 0 < self.port < _LAST_PORT else 0
 
     @property
     def data_path(self) -> Path:

@@ -52,6 +52,7 @@ def demonstrate(*, port: int, data_dir: Path | None, keep_serving: bool) -> bool
         # The example runs in this process: it shall use the demo's credentials and cache, not the user's.
         os.environ |= {"HUB_CONFIG_DIR": str(work / "config"), "HUB_CACHE": str(work / "cache"), "HUB_URL": url}
         os.environ.pop("HUB_TOKEN", None)
+        os.environ.setdefault("HUB_GRPC_PORT", "0")  # the one after the hub's may be somebody else's
         with _running_hub(url, (data_dir or work / "data").absolute(), work / "hub.log") as process:
             put(f"Trunk Hub is at {url}")
             token = connection(url).token

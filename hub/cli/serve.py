@@ -1,5 +1,6 @@
 """``hub serve``: API, dashboard and workers in one supervised process tree."""
 
+import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -33,6 +34,7 @@ def serve(
 
     What is not given comes from HUB_… in the environment, then from defaults.
     """
+    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")  # our children are other programs; gRPC would warn of each
     with needs_extra("server,worker", "hub serve"):
         from hub.server import run
 

@@ -24,6 +24,10 @@ REQUEST_SECONDS = Histogram(
 REQUESTS_OPEN = Gauge("hub_requests_open_count", "HTTP requests being answered.", registry=REGISTRY)
 RECEIVED_BYTES = Counter("hub_requests_received_bytes_total", "Bytes of request bodies.", registry=REGISTRY)
 SENT_BYTES = Counter("hub_requests_sent_bytes_total", "Bytes of answers.", registry=REGISTRY)
+CALLS = Counter("hub_calls_handled_total", "gRPC calls answered.", ["method", "code"], registry=REGISTRY)
+CALL_SECONDS = Histogram(
+    "hub_call_duration_seconds", "What a gRPC call took.", ["method"], buckets=_SECONDS, registry=REGISTRY
+)
 PREDICTIONS = Counter(
     "hub_predictions_answered_total", "Predictions by protocol and outcome.", ["protocol", "outcome"], registry=REGISTRY
 )

@@ -49,6 +49,7 @@ def shell(tmp_path: Path) -> dict[str, str]:
         "XDG_CONFIG_HOME": str(tmp_path / "config"),
         "HUB_CACHE": str(tmp_path / "cache"),
         "HUB_PORT": str(port),
+        "HUB_GRPC_PORT": "0",
         "HUB_URL": f"http://127.0.0.1:{port}",
     }
 

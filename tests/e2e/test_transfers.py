@@ -125,6 +125,7 @@ def test_a_hub_killed_in_a_push_and_in_a_pull_is_gone_on_with_after_its_restart(
         "XDG_CONFIG_HOME": str(tmp_path / "config"),
         "HUB_CACHE": str(tmp_path / "cache"),
         "HUB_URL": f"http://127.0.0.1:{port}",
+        "HUB_GRPC_PORT": "0",
         "TF_CPP_MIN_LOG_LEVEL": "3",
     }
     serve = [*HUB, "serve", "--port", str(port), "--data-dir", str(tmp_path / "data"), "--device", "cpu:0", *options]

@@ -29,6 +29,7 @@ from hub.domain.names import Reference
 from hub.domain.versions import State
 from hub.protocol.codecs import oip
 from hub.protocol.codecs.oip import InferCall
+from hub.protocol.codecs.oip_known import KnownHeaders
 from hub.protocol.frames import Tensor
 from hub.services.house import House
 from hub.services.predict import Servable
@@ -37,7 +38,7 @@ MODEL = "/v2/models/{owner}/{name}"
 _PROTOCOL = "oip"
 _BINARY = b"application/octet-stream"
 HEADER_LENGTH = oip.HEADER_LENGTH.lower().encode()
-_headers = oip.KnownHeaders()
+_headers = KnownHeaders()
 _CHOICES = (f"{MODEL}/versions/{{version}}", MODEL)
 
 

@@ -21,7 +21,7 @@ import numpy as np
 
 from hub.domain.errors import InvalidRequest
 from hub.domain.signatures import Signature, choose_signature
-from hub.domain.tensors import check_tensor
+from hub.domain.tensors import TensorSpec, check_tensor
 from hub.protocol.codecs.json_text import parse_json_object, writable, write_json
 from hub.protocol.codecs.tfserving import signature_name
 from hub.protocol.codecs.values import is_base64, pack_elements, to_array
@@ -49,20 +49,30 @@ def decode_examples(body: bytes, signatures: Mapping[str, Signature]) -> Example
     """
     request = parse_json_object(body)
     signature = choose_signature(signatures, signature_name(request))
-    inputs = list(signature.inputs.values())
-    if len(inputs) != 1 or inputs[0].dtype != "string":
-        raise InvalidRequest(
-            f"Signature {signature.name!r} takes {[str(spec) for spec in inputs]}, not serialized examples.",
-            remedy=_PREDICT_REMEDY,
-        )
+    taken = examples_input(signature)
     examples = request.get("examples")
     if not isinstance(examples, list) or not examples:
         raise InvalidRequest("'examples' is not a list with at least one object.", remedy='Send {"examples": [{…}]}.')
     context = encode_example(request["context"]) if request.get("context") else b""
     rows = np.empty(len(examples), dtype=object)
     rows[:] = [context + encode_example(example) for example in examples]
-    check_tensor(inputs[0].name, "string", rows.shape, inputs[0])
-    return ExamplesCall(signature, (Tensor(inputs[0].name, "string", rows.shape, pack_strings(rows)),))
+    check_tensor(taken.name, "string", rows.shape, taken)
+    return ExamplesCall(signature, (Tensor(taken.name, "string", rows.shape, pack_strings(rows)),))
+
+
+def examples_input(signature: Signature) -> TensorSpec:
+    """The input that takes serialized examples.
+
+    Raises:
+        InvalidRequest: The signature has none, or others as well.
+    """
+    inputs = list(signature.inputs.values())
+    if len(inputs) != 1 or inputs[0].dtype != "string":
+        raise InvalidRequest(
+            f"Signature {signature.name!r} takes {[str(spec) for spec in inputs]}, not serialized examples.",
+            remedy=_PREDICT_REMEDY,
+        )
+    return inputs[0]
 
 
 def encode_example(features: Any) -> bytes:
@@ -129,6 +139,16 @@ def encode_classes(tensors: Sequence[Tensor], signature: Signature) -> bytes:
     """Write the answer to classify: for each example a list of ``[label, score]``.
 
     Raises:
+        InvalidRequest: See :func:`classes_of`.
+    """
+    rows = classes_of(tensors, signature)
+    return write_json({"results": [[[label, writable(score)] for label, score in row] for row in rows]})
+
+
+def classes_of(tensors: Sequence[Tensor], signature: Signature) -> list[list[tuple[str, Any]]]:
+    """What a signature that classifies gave: for each example its labels (empty where it has none) with their scores.
+
+    Raises:
         InvalidRequest: The signature has neither ``classes`` nor ``scores``.
     """
     by_name = {tensor.name: tensor for tensor in tensors}
@@ -146,8 +166,7 @@ def encode_classes(tensors: Sequence[Tensor], signature: Signature) -> bytes:
             remedy=_PREDICT_REMEDY,
         )
     rows, columns = next(array.shape for array in (labels, numbers) if array is not None)
-    results = [[[_label(labels, row, at), _score(numbers, row, at)] for at in range(columns)] for row in range(rows)]
-    return write_json({"results": results})
+    return [[(_label(labels, row, at), _score(numbers, row, at)) for at in range(columns)] for row in range(rows)]
 
 
 def _matrix(tensor: Tensor) -> np.ndarray:
@@ -160,11 +179,20 @@ def _label(labels: np.ndarray | None, row: int, at: int) -> str:
 
 
 def _score(numbers: np.ndarray | None, row: int, at: int) -> Any:
-    return 0.0 if numbers is None else writable(numbers[row, at])
+    return 0.0 if numbers is None else numbers[row, at]
 
 
 def encode_values(tensors: Sequence[Tensor], signature: Signature) -> bytes:
     """Write the answer to regress: one number for each example.
+
+    Raises:
+        InvalidRequest: See :func:`values_of`.
+    """
+    return write_json({"results": writable(values_of(tensors, signature))})
+
+
+def values_of(tensors: Sequence[Tensor], signature: Signature) -> np.ndarray:
+    """What a signature that regresses gave: one number for each example.
 
     Raises:
         InvalidRequest: The signature does not give one number for each example.
@@ -175,4 +203,4 @@ def encode_values(tensors: Sequence[Tensor], signature: Signature) -> bytes:
         raise InvalidRequest(
             f"Signature {signature.name!r} gives {given}, not one number for each example.", remedy=_PREDICT_REMEDY
         )
-    return write_json({"results": writable(to_array(chosen).reshape(-1))})
+    return to_array(chosen).reshape(-1)

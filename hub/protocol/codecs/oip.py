@@ -31,8 +31,6 @@ HEADER_LENGTH = "Inference-Header-Content-Length"
 PLATFORM = "tensorflow_savedmodel"
 EXTENSIONS = ("binary_tensor_data",)
 _LENGTH = re.compile(r"[0-9]{1,18}")
-_SHORT_DIGITS = 4
-_MAX_KNOWN = 1_024
 _BINARY_ONLY = ("float16", "bfloat16")
 _BINARY_REMEDY = "Use the binary tensor data extension."
 
@@ -81,68 +79,9 @@ def decode_infer(body: bytes, header_length: str | None, signatures: Mapping[str
     """
     header, binary = _split(body, header_length)
     parameters = _parameters(header, "the request")
-    signature = choose_signature(signatures, _text(parameters, "signature"))
+    signature = choose_signature(signatures, text_of(parameters, "signature"))
     tensors = _inputs(header, binary, signature)
-    return InferCall(signature, tensors, _wanted(header, parameters, signature), _text(header, "id"))
-
-
-class KnownHeaders:
-    """Headers of binary requests that were read and checked: who sends the same again is understood at once.
-
-    A client that sends tensors of one shape sends one header, byte for byte. Laws: what is understood so is what
-    :func:`decode_infer` would say; a header with tensors in JSON, and one that is long, is read every time.
-    """
-
-    def __init__(self) -> None:
-        """Know none."""
-        self._known: dict[tuple[str, bytes], tuple[InferCall, tuple[tuple[int, int], ...], int]] = {}
-
-    def decode(
-        self, body: bytes, header_length: str | None, signatures: Mapping[str, Signature], digest: str
-    ) -> InferCall:
-        """Read an infer body.
-
-        Args:
-            body: The whole body.
-            header_length: See :func:`decode_infer`.
-            signatures: The signatures of the version that is called.
-            digest: The version's digest, by which its signatures are told from those of others.
-
-        Raises:
-            InvalidRequest: See :func:`decode_infer`.
-            InvalidTensor: See :func:`decode_infer`.
-            SignatureNotFound: See :func:`decode_infer`.
-        """
-        if header_length is None or not header_length.isdecimal() or len(header_length) > _SHORT_DIGITS:
-            return decode_infer(body, header_length, signatures)
-        end = int(header_length)
-        key = (digest, body[:end])
-        known = self._known.get(key)
-        if known is None or len(body) != known[2]:
-            call = decode_infer(body, header_length, signatures)
-            self._remember(key, call, body)
-            return call
-        call, places, _ = known
-        view = memoryview(body)
-        tensors = tuple(
-            Tensor(tensor.name, tensor.dtype, tensor.shape, view[begin:finish])
-            for tensor, (begin, finish) in zip(call.tensors, places, strict=True)
-        )
-        return InferCall(call.signature, tensors, call.wanted, call.id)
-
-    def _remember(self, key: tuple[str, bytes], call: InferCall, body: bytes) -> None:
-        at, places = len(key[1]), {}
-        for entry in parse_json_object(key[1]).get("inputs", []):
-            size = (entry.get("parameters") or {}).get("binary_data_size")
-            if size is None:
-                return
-            places[entry["name"]] = (at, at + size)
-            at += size
-        if len(self._known) >= _MAX_KNOWN:
-            self._known.clear()
-        without = tuple(Tensor(tensor.name, tensor.dtype, tensor.shape, b"") for tensor in call.tensors)
-        remembered = InferCall(call.signature, without, call.wanted, call.id)
-        self._known[key] = (remembered, tuple(places[tensor.name] for tensor in call.tensors), len(body))
+    return InferCall(signature, tensors, wanted_of(header, parameters, signature), text_of(header, "id"))
 
 
 def _split(body: bytes, header_length: str | None) -> tuple[dict[str, Any], memoryview]:
@@ -176,7 +115,12 @@ def _parameters(holder: Mapping[str, Any], what: str) -> dict[str, Any]:
     return parameters
 
 
-def _text(holder: Mapping[str, Any], key: str) -> str | None:
+def text_of(holder: Mapping[str, Any], key: str) -> str | None:
+    """A text; None where there is none, or an empty one.
+
+    Raises:
+        InvalidRequest: It is something else.
+    """
     value = holder.get(key)
     if value is not None and not isinstance(value, str):
         raise InvalidRequest(f"{key!r} is not a string.")
@@ -191,14 +135,23 @@ def _inputs(header: Mapping[str, Any], binary: memoryview, signature: Signature)
         )
     found: dict[str, Tensor] = {}
     for entry in entries:
-        spec = _spec(entry, signature, found)
+        spec = spec_of(entry, signature, found)
         size = _binary_size(entry, spec.name, binary)
-        found[spec.name] = _read_input(entry, spec, None if size is None else binary[:size])
+        found[spec.name] = read_input(entry, spec, None if size is None else binary[:size])
         binary = binary[size or 0 :]
     if len(binary):
         raise InvalidRequest(
             f"{len(binary)} bytes follow the last binary tensor.", remedy="Give each tensor's binary_data_size."
         )
+    return in_order(found, signature)
+
+
+def in_order(found: Mapping[str, Tensor], signature: Signature) -> tuple[Tensor, ...]:
+    """The inputs in the signature's order.
+
+    Raises:
+        InvalidTensor: One is missing.
+    """
     missing = sorted(signature.inputs.keys() - found.keys())
     if missing:
         expected = sorted(signature.inputs)
@@ -210,7 +163,12 @@ def _inputs(header: Mapping[str, Any], binary: memoryview, signature: Signature)
     return tuple(found[name] for name in signature.inputs)
 
 
-def _spec(entry: Mapping[str, Any], signature: Signature, found: Mapping[str, Tensor]) -> TensorSpec:
+def spec_of(entry: Mapping[str, Any], signature: Signature, found: Mapping[str, Tensor]) -> TensorSpec:
+    """The input that an entry of ``inputs`` is for.
+
+    Raises:
+        InvalidTensor: There is none, or it was ``found`` before.
+    """
     name = entry.get("name")
     expected = sorted(signature.inputs)
     if not isinstance(name, str) or name not in signature.inputs:
@@ -237,7 +195,12 @@ def _binary_size(entry: Mapping[str, Any], name: str, binary: memoryview) -> int
     return size
 
 
-def _read_input(entry: Mapping[str, Any], spec: TensorSpec, data: memoryview | None) -> Tensor:
+def read_input(entry: Mapping[str, Any], spec: TensorSpec, data: memoryview | None) -> Tensor:
+    """The tensor of an entry of ``inputs``, from its bytes; from the entry's own elements where they are None.
+
+    Raises:
+        InvalidTensor: It does not fit the signature, or has too few or too many bytes.
+    """
     dtype = BY_OIP.get(str(entry.get("datatype")))
     if dtype is None:
         raise InvalidTensor(
@@ -292,7 +255,13 @@ def _read_json(entry: Mapping[str, Any], spec: TensorSpec, shape: tuple[int, ...
     return pack_elements(spec.name, spec.dtype, shape, elements)
 
 
-def _wanted(header: Mapping[str, Any], parameters: Mapping[str, Any], signature: Signature) -> tuple[Wanted, ...]:
+def wanted_of(header: Mapping[str, Any], parameters: Mapping[str, Any], signature: Signature) -> tuple[Wanted, ...]:
+    """The outputs that a request asks for; all where it names none.
+
+    Raises:
+        InvalidRequest: Not of the protocol.
+        InvalidTensor: One does not exist, or is named twice.
+    """
     by_default = _flag(parameters, "binary_data_output", "the request") or False
     entries = header.get("outputs")
     if not entries:
@@ -342,6 +311,18 @@ def encode_infer(tensors: Sequence[Tensor], call: InferCall, *, model: str, vers
 
 
 def _output(tensor: Tensor, *, is_binary: bool) -> dict[str, Any]:
+    output = {"name": tensor.name, "datatype": datatype_of(tensor), "shape": list(tensor.shape)}
+    if is_binary:
+        return output | {"parameters": {"binary_data_size": len(tensor.data)}}
+    return output | {"data": _json_data(tensor)}
+
+
+def datatype_of(tensor: Tensor) -> str:
+    """The protocol's name of an output's type.
+
+    Raises:
+        InvalidTensor: It has none.
+    """
     datatype = BY_NAME[tensor.dtype].oip
     if datatype is None:
         raise InvalidTensor(
@@ -349,10 +330,7 @@ def _output(tensor: Tensor, *, is_binary: bool) -> dict[str, Any]:
             remedy="Ask for other outputs.",
             tensor=tensor.name,
         )
-    output = {"name": tensor.name, "datatype": datatype, "shape": list(tensor.shape)}
-    if is_binary:
-        return output | {"parameters": {"binary_data_size": len(tensor.data)}}
-    return output | {"data": _json_data(tensor)}
+    return datatype
 
 
 def _json_data(tensor: Tensor) -> Any:

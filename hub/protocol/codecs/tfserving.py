@@ -11,7 +11,7 @@ names the tensor (or the key) and what was expected.
 Source: TensorFlow Serving, "RESTful API" (``tfx/serving/api_rest``).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -29,7 +29,7 @@ from hub.protocol.frames import Tensor
 
 _SIGNATURE_NAME = "signature_name"
 _KEYS_REMEDY = 'Send {"instances": [...]} (row format) or {"inputs": ...} (columnar format).'
-_PREDICT_METHOD = "tensorflow/serving/predict"
+PREDICT_METHOD = "tensorflow/serving/predict"
 _SPECIAL_TYPES = {"float32": "DT_FLOAT", "float64": "DT_DOUBLE", "float16": "DT_HALF"}
 _STATES = {State.VALIDATING: "LOADING", State.READY: "AVAILABLE", State.REJECTED: "END", State.YANKED: "END"}
 
@@ -88,7 +88,7 @@ def _is_named(value: Any) -> bool:
 
 def _columns(inputs: Any, signature: Signature) -> dict[str, Any]:
     if _is_named(inputs):
-        _check_names(inputs.keys(), signature, "'inputs'")
+        check_names(inputs.keys(), signature, "'inputs'")
         return inputs
     return {_only_input(signature, "'inputs' is a bare value"): inputs}
 
@@ -113,11 +113,16 @@ def _columns_of_rows(instances: Any, signature: Signature) -> dict[str, Any]:
             remedy="Make every element an object, or none.",
         )
     for index, row in enumerate(instances):
-        _check_names(row.keys(), signature, f"element {index} of 'instances'")
+        check_names(row.keys(), signature, f"element {index} of 'instances'")
     return {name: [row[name] for row in instances] for name in signature.inputs}
 
 
-def _check_names(names: Any, signature: Signature, place: str) -> None:
+def check_names(names: Iterable[str], signature: Signature, place: str) -> None:
+    """Refuse inputs that are not the signature's; ``place`` is where they stand.
+
+    Raises:
+        InvalidTensor: One is unknown or missing.
+    """
     expected = sorted(signature.inputs)
     unknown = sorted(set(names) - set(expected))
     missing = sorted(set(expected) - set(names))
@@ -182,7 +187,7 @@ def _signature_def(signature: Signature) -> dict[str, Any]:
     return {
         "inputs": {name: _tensor_info(spec) for name, spec in signature.inputs.items()},
         "outputs": {name: _tensor_info(spec) for name, spec in signature.outputs.items()},
-        "method_name": signature.method or _PREDICT_METHOD,
+        "method_name": signature.method or PREDICT_METHOD,
     }
 
 

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from hub.domain.errors import InvalidRequest, InvalidTensor, SignatureNotFound
 from hub.domain.signatures import Signature
 from hub.domain.tensors import BY_NAME, BY_OIP, TensorSpec
-from hub.protocol.codecs.oip import InferCall, KnownHeaders, Wanted, decode_infer, encode_infer, metadata
+from hub.protocol.codecs.oip import InferCall, Wanted, decode_infer, encode_infer, metadata
+from hub.protocol.codecs.oip_known import KnownHeaders
 from hub.protocol.codecs.values import to_array
 from hub.protocol.frames import Tensor, from_numpy
 
