@@ -212,8 +212,10 @@ def _postgresql_binaries() -> Path:
 
 
 @contextmanager
-def hub(folder: Path, *, storage_url: str | None = None, database_url: str | None = None) -> Iterator[Server]:
-    """``hub serve`` on one CPU worker; clients get its administrator's token by `Server.environment`.
+def hub(
+    folder: Path, *, storage_url: str | None = None, database_url: str | None = None, device: str = "cpu:0"
+) -> Iterator[Server]:
+    """``hub serve`` with one worker; clients get its administrator's token by `Server.environment`.
 
     Raises:
         CannotRun: It does not start.
@@ -222,7 +224,7 @@ def hub(folder: Path, *, storage_url: str | None = None, database_url: str | Non
     folder.mkdir(parents=True)
     (port,) = free_ports(1)
     ours = {"HUB_CONFIG_DIR": str(folder / "config"), "HUB_GRPC_PORT": "0"}
-    command = [program, "serve", "--port", str(port), "--data-dir", str(folder / "data"), "--device", "cpu:0"]
+    command = [program, "serve", "--port", str(port), "--data-dir", str(folder / "data"), "--device", device]
     command += ["--storage-url", storage_url] if storage_url else []
     command += ["--database-url", database_url] if database_url else []
     url, log = f"http://127.0.0.1:{port}", folder / "out"

@@ -71,16 +71,27 @@ class Compared:
     most: float
 
 
+@dataclass(frozen=True, slots=True)
+class Alone:
+    """A hub with nobody beside it; medians."""
+
+    model: str
+    concurrency: int
+    ours: Asked
+
+
 class Bench:
     """One run over some models."""
 
-    def __init__(self, folder: Path, seconds: int, rounds: int) -> None:
-        """Work below ``folder``; each run of wrk takes ``seconds``."""
+    def __init__(self, folder: Path, device: str, seconds: int, rounds: int) -> None:
+        """Serve on ``device`` and work below ``folder``; each run of wrk takes ``seconds``."""
         self._folder = folder
+        self._device = device
         self._seconds = seconds
         self._rounds = rounds
         self._wrk = needed("wrk", "a package of the system: apt-get install wrk")
         (folder / "post.lua").write_text(_WRK)
+        self.alone: list[Alone] = []
         self.compared: list[Compared] = []
         self.troubles: list[str] = []
 
@@ -91,7 +102,7 @@ class Bench:
 
     def limit(self, model: str) -> dict[str, dict[str, float]]:
         """What one process alone reaches."""
-        answer = self._tensorflow("limit", str(self._folder / "models"), model)
+        answer = self._tensorflow("limit", str(self._folder / "models"), model, self._device)
         found: dict[str, dict[str, float]] = json.loads(answer.splitlines()[-1])
         return found
 
@@ -105,11 +116,24 @@ class Bench:
     @contextmanager
     def hub(self, models: list[str]) -> Iterator[Server]:
         """A hub that has the models."""
-        with servers.hub(self._folder / "hub") as server:
+        with servers.hub(self._folder / "hub", device=self._device) as server:
             with Client(server.url, server.environment["HUB_TOKEN"]) as client:
                 for model in models:
                     client.push(self._folder / "models" / model / "1", f"bench/{model}")
             yield server
+
+    def by_itself(self, hub: Server, model: str, concurrencies: list[int]) -> None:
+        """Measure the hub alone, in binary."""
+        path = f"/v2/models/bench/{model}/infer"
+        self._ask(hub, path, model, "bin", 4)
+        time.sleep(_SETTLE_S)
+        for concurrency in concurrencies:
+            ours = _median([self._ask(hub, path, model, "bin", concurrency) for _ in range(self._rounds)])
+            self.alone.append(Alone(model, concurrency, ours))
+            _say(
+                f"  {model:<13}bin        {concurrency:>3}  hub {ours.rate:8,.0f}/s  p50 {ours.p50_ms:.1f} ms  "
+                f"p99 {ours.p99_ms:.1f} ms  CPU {ours.cpu_ms:.2f} ms  failed {ours.failed}"
+            )
 
     def against(self, hub: Server, peer: Peer, model: str, concurrencies: list[int]) -> None:
         """Compare with a peer."""
@@ -193,6 +217,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="bench.serving", description=__doc__)
     parser.add_argument("--models", default=",".join(_MODELS))
     parser.add_argument("--peers", default=",".join(peer.name for peer in PEERS))
+    parser.add_argument("--device", default="cpu:0", help="what the hub serves on; on a GPU it is measured alone")
     parser.add_argument("--concurrency", default="1,8,32")
     parser.add_argument("--seconds", type=int, default=4)
     parser.add_argument("--rounds", type=int, default=3)
@@ -202,9 +227,9 @@ def main() -> None:
     models = given.models.split(",") if not given.quick else ["tiny", "mobilenet96"]
     rounds, seconds = (1, 2) if given.quick else (given.rounds, given.seconds)
     concurrencies = [int(one) for one in given.concurrency.split(",")]
-    wanted = given.peers.split(",")
+    wanted = given.peers.split(",") if given.device.startswith("cpu") else []
     with tempfile.TemporaryDirectory(prefix="bench-serving-") as place:
-        bench = Bench(Path(place), seconds, rounds)
+        bench = Bench(Path(place), given.device, seconds, rounds)
         bench.make(models)
         limits = {model: bench.limit(model) for model in models}
         for model, found in limits.items():
@@ -212,12 +237,21 @@ def main() -> None:
                 shown = ", ".join(f"{name} {value:.1f}" for name, value in reached.items())
                 _say(f"  {model:<13}in process, {way:<15}{shown}")
         with bench.hub(models) as hub:
+            for model in models:
+                bench.by_itself(hub, model, concurrencies)
             for peer in (peer for peer in PEERS if peer.name in wanted):
                 for model in models:
                     bench.against(hub, peer, model, concurrencies)
     given.out.mkdir(parents=True, exist_ok=True)
-    written = {"limits": limits, "compared": [asdict(one) for one in bench.compared], "troubles": bench.troubles}
-    (given.out / "serving.json").write_text(json.dumps(written | {"cores": os.cpu_count()}, indent=2))
+    written = {
+        "device": given.device,
+        "cores": os.cpu_count(),
+        "limits": limits,
+        "alone": [asdict(one) for one in bench.alone],
+        "compared": [asdict(one) for one in bench.compared],
+        "troubles": bench.troubles,
+    }
+    (given.out / "serving.json").write_text(json.dumps(written, indent=2))
     _say(f"In {given.out / 'serving.json'}")
 
 

@@ -4,8 +4,8 @@
 ``NAME.bin`` with ``NAME.length`` (Open Inference Protocol, binary), ``NAME.oip.json`` and ``NAME.lists.json``
 (``{"x": [[…]]}``), and ``NAME.features.npy``, which every server must answer. Names: ``tiny``, ``mobilenetSIDE``.
 
-``limit FOLDER NAME`` prints what this process itself reaches, as JSON: milliseconds of one row, and rows per second in
-batches of 8 and 32, one or two at a time, with the signature as it is and in the way that measured best.
+``limit FOLDER NAME DEVICE`` prints what this process itself reaches, as JSON: milliseconds of one row, and rows per
+second in batches of 8 and 32, one or two at a time, with the signature as it is and in the way that measured best.
 """
 
 import json
@@ -59,7 +59,7 @@ def _mobilenet(side: int) -> tuple[keras.Model, tuple[int, ...]]:
     return model, shape
 
 
-def limit(folder: Path, name: str) -> dict[str, dict[str, float]]:
+def limit(folder: Path, name: str, on: str) -> dict[str, dict[str, float]]:
     """What calls in one process reach."""
     from hub.runtime.choosing import choose
     from hub.runtime.devices import Device
@@ -68,7 +68,7 @@ def limit(folder: Path, name: str) -> dict[str, dict[str, float]]:
     from hub.runtime.placement import claim
     from hub.savedmodel.inspect import inspect
 
-    device, root = Device("cpu", 0), folder / name / "1"
+    device, root = Device.parse(on), folder / name / "1"
     claim(device)
     seen = inspect(root)
     servable = load(Order("sha256:", root, seen.loader, 1, seen.signatures), device)
@@ -106,7 +106,7 @@ def _timed(run: object) -> dict[str, float]:
 def main() -> None:
     """Do what the arguments say."""
     if sys.argv[1] == "limit":
-        print(json.dumps(limit(Path(sys.argv[2]), sys.argv[3])))
+        print(json.dumps(limit(Path(sys.argv[2]), *sys.argv[3:])))
         return
     for name in sys.argv[2:]:
         make(Path(sys.argv[1]), name)

@@ -75,7 +75,8 @@ def run(settings: Settings) -> None:
             catalog.migrate()
             blobs = open_store(settings.storage)
             snapshots = open_snapshots(settings, blobs)
-            house = furnish(settings, catalog, blobs, snapshots, local_engine(settings, snapshots, run_folder))
+            engine = local_engine(settings, catalog, snapshots, run_folder)
+            house = furnish(settings, catalog, blobs, snapshots, engine)
             _welcome_administrator(house, url)
             _serve(house, listener, url)
         finally:
@@ -108,13 +109,20 @@ def open_snapshots(settings: Settings, blobs: BlobStore) -> Snapshots:
     return snapshots
 
 
-def local_engine(settings: Settings, snapshots: Snapshots, run_folder: Path) -> LocalEngine:
+def local_engine(settings: Settings, catalog: Catalog, snapshots: Snapshots, run_folder: Path) -> LocalEngine:
     """The engine on this machine: one worker for each device."""
+
+    def golden(digest: str) -> bytes | None:
+        with catalog.read() as tx:
+            stored = tx.golden_digest(digest)
+        return None if stored is None else b"".join(snapshots.blobs.open(stored))
+
     return LocalEngine(
         snapshots,
         devices=_devices(settings),
         run_dir=run_folder,
         tuned_dir=settings.data_path / "tuned",
+        golden=golden,
         memory_budget_bytes=settings.memory_budget_bytes,
         batching=Batching(settings.batch_max_rows, settings.batch_delay_ms / 1_000),
         max_in_flight=settings.requests_in_flight,

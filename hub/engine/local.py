@@ -26,6 +26,7 @@ from hub.domain.errors import (
 from hub.domain.reports import ProbeResult
 from hub.engine.choices import Choices
 from hub.engine.engine import EngineStatus, Target
+from hub.engine.goldens import Goldens, ReadGolden
 from hub.engine.placement import choose
 from hub.engine.prober import Prober
 from hub.engine.supervisor import Batching, Supervisor
@@ -50,6 +51,7 @@ class LocalEngine:
         run_dir: Path,
         *,
         tuned_dir: Path | None = None,
+        golden: ReadGolden = lambda _digest: None,
         memory_budget_bytes: int | None = None,
         batching: Batching | None = None,
         max_in_flight: int = 256,
@@ -64,6 +66,7 @@ class LocalEngine:
             devices: One worker each, such as ``cpu:0``.
             run_dir: Working files of the child processes.
             tuned_dir: Where to remember how versions are called best; ``run_dir`` where None.
+            golden: Gives a version's golden samples by its digest; None where it has none.
             memory_budget_bytes: What the versions of one worker may take; None: a share of what there is.
             batching: How workers may batch requests.
             max_in_flight: Requests inside at once; one more is refused.
@@ -75,6 +78,7 @@ class LocalEngine:
         self._max_in_flight = max_in_flight
         self._drain_s = drain_s
         self._choices = Choices(tuned_dir or run_dir)
+        self._goldens = Goldens(run_dir / "golden", golden)
         self._supervisors = [
             Supervisor(
                 Device.parse(device),
@@ -262,7 +266,8 @@ class LocalEngine:
 
     def _order(self, digest: str, device: Device, held: ExitStack) -> Order:
         root = held.enter_context(self._snapshots.held(digest))
-        return Order.of(digest, root, self._snapshots.manifest(digest), self._choices.of(digest, device))
+        order = Order.of(digest, root, self._snapshots.manifest(digest))
+        return replace(order, choices=self._choices.of(digest, device), golden=self._goldens.path(digest))
 
     def _enter(self) -> None:
         self._refuse_when_stopping()

@@ -50,6 +50,25 @@ def choose(servable: Servable, signature: Signature, inputs: Iterator[Arrays]) -
     return Choice(best, is_independent, ratios)
 
 
+def warm(
+    servable: Servable, signature: Signature, choice: Choice, inputs: Iterator[Arrays], sizes: Sequence[int]
+) -> None:
+    """Call a signature as it will be called, so that nobody waits for what the first call of a size sets up.
+
+    Args:
+        servable: The loaded version.
+        signature: One of its signatures; one that changes state is left alone.
+        choice: How it is called.
+        inputs: What it may be called on, the likeliest first; the first that it answers counts.
+        sizes: Allowed batch sizes; where there are none, the size that comes counts.
+    """
+    found = None if signature.is_stateful else _answered(servable, signature, inputs)
+    if found is None or not choice.has_independent_rows:
+        return
+    for size in sizes:
+        _run(servable, signature, _resized(found[0], size))
+
+
 def take_up(servable: Servable, signature: Signature, choice: Choice) -> Choice:
     """Have a signature called as it was chosen before; in the plain way where that cannot be had any more."""
     if choice.way == "plain":

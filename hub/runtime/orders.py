@@ -51,6 +51,7 @@ class Order:
         signatures: How it is called.
         trunk_signature: For a head: the trunk's signature that feeds it.
         choices: How its signatures were found to be called best here before.
+        golden: A file with its golden samples, where it has any.
     """
 
     digest: str
@@ -60,12 +61,13 @@ class Order:
     signatures: Mapping[str, Signature]
     trunk_signature: str | None = None
     choices: Mapping[str, Choice] = field(default_factory=dict)
+    golden: Path | None = None
 
     @classmethod
-    def of(cls, digest: str, root: Path, manifest: Manifest, choices: Mapping[str, Choice] | None = None) -> Self:
+    def of(cls, digest: str, root: Path, manifest: Manifest) -> Self:
         """The order for a version whose snapshot is at ``root``."""
         trunk_signature = manifest.trunk.signature if manifest.trunk else None
-        return cls(digest, root, manifest.loader, manifest.size, manifest.signatures, trunk_signature, choices or {})
+        return cls(digest, root, manifest.loader, manifest.size, manifest.signatures, trunk_signature)
 
     def dump(self) -> dict[str, Any]:
         """As JSON values."""
@@ -77,6 +79,7 @@ class Order:
             "signatures": [signature.model_dump(mode="json") for signature in self.signatures.values()],
             "trunk_signature": self.trunk_signature,
             "choices": {name: choice.dump() for name, choice in self.choices.items()},
+            "golden": str(self.golden) if self.golden else None,
         }
 
     @classmethod
@@ -91,4 +94,5 @@ class Order:
             signatures={signature.name: signature for signature in signatures},
             trunk_signature=data["trunk_signature"],
             choices={name: Choice.parse(choice) for name, choice in data["choices"].items()},
+            golden=Path(data["golden"]) if data["golden"] else None,
         )

@@ -7,16 +7,21 @@ what is evicted goes when the last computation on it has ended.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 import structlog
 
-from hub.domain.errors import TooLarge
+from hub.domain.errors import HubError, TooLarge
+from hub.domain.signatures import Signature
+from hub.protocol.frames import to_numpy
+from hub.protocol.golden import Sample, read_golden
+from hub.runtime.batches import Arrays
 from hub.runtime.candidates import candidates, string_values
-from hub.runtime.choosing import Choice, choose, take_up
+from hub.runtime.choosing import Choice, choose, take_up, warm
 from hub.runtime.devices import Device
 from hub.runtime.loader import load
 from hub.runtime.memory import release, used_bytes
@@ -51,11 +56,19 @@ class Resident:
 class Residents:
     """Loaded versions by digest."""
 
-    def __init__(self, device: Device, budget_bytes: int, on_tuned: OnTuned) -> None:
-        """Keep at most ``budget_bytes`` of versions on the device; ``on_tuned`` hears how a version is called best."""
+    def __init__(self, device: Device, budget_bytes: int, on_tuned: OnTuned, sizes: Sequence[int] = ()) -> None:
+        """Start empty.
+
+        Args:
+            device: Where versions are loaded.
+            budget_bytes: What they may take together.
+            on_tuned: Hears how a version is called best.
+            sizes: Allowed batch sizes, which a version is warmed up with; any where there are none.
+        """
         self._device = device
         self._budget_bytes = budget_bytes
         self._on_tuned = on_tuned
+        self._sizes = sizes
         self._loaded: dict[str, Resident] = {}
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="loader")
         self._tuner = ThreadPoolExecutor(1, thread_name_prefix="tuner")
@@ -96,7 +109,7 @@ class Residents:
 
         Args:
             orders: The versions.
-            is_tuned: Whether to wait until it is known how they are called best.
+            is_tuned: Whether to wait until it is known how they are called best, and they are warm.
 
         Raises:
             TooLarge: They do not fit into the budget.
@@ -120,22 +133,26 @@ class Residents:
         # Measured only now: it may take more than its files do. It stays even so when nothing else can go.
         for digest in make_room(self.sizes, 0, self._budget_bytes, pinned) or ():
             self._evict(digest)
-        if resident.choices.keys() != order.signatures.keys():
-            task = self._tuning[order.digest] = asyncio.create_task(self._tune(order, resident))
-            task.add_done_callback(lambda _: self._tuning.pop(order.digest, None))
+        task = self._tuning[order.digest] = asyncio.create_task(self._tune(order, resident))
+        task.add_done_callback(lambda _: self._tuning.pop(order.digest, None))
 
     async def _tune(self, order: Order, resident: Resident) -> None:
         held = self.hold((resident,))
         before = used_bytes(self._device)
+        unknown = order.signatures.keys() - resident.choices.keys()
         try:
-            for name in order.signatures.keys() - resident.choices.keys():
-                resident.choices[name] = await self._on(self._tuner, _choose, resident.servable, name)
+            golden = await self._on(self._tuner, _golden, order)
+            for name in unknown:
+                resident.choices[name] = await self._on(self._tuner, _choose, resident.servable, name, golden)
             await self._on(self._tuner, _settle, resident.servable)
+            for name, choice in resident.choices.items():
+                await self._on(self._tuner, _warm, resident.servable, name, choice, golden, self._sizes)
         finally:
             self.let_go(held)
         # The ways that were tried are gone, and what was chosen may need more than the plain way, or less.
         resident.size_bytes = max(order.size_bytes, resident.size_bytes + used_bytes(self._device) - before)
-        self._on_tuned(order.digest, resident.choices)
+        if unknown:
+            self._on_tuned(order.digest, resident.choices)
 
     def _make_room(self, order: Order, needed: int, pinned: set[str]) -> None:
         evicted = make_room(self.sizes, needed, self._budget_bytes, pinned)
@@ -171,15 +188,44 @@ def _load(order: Order, device: Device) -> Resident:
     return Resident(servable, max(order.size_bytes, used_bytes(device) - before), choices)
 
 
-def _choose(servable: Servable, name: str) -> Choice:
-    signature = servable.order.signatures[name]
-    has_strings = any(spec.dtype == "string" for spec in signature.inputs.values())
-    features = inspect(servable.order.root).example_features.get(name) if has_strings else None
+def _golden(order: Order) -> dict[str, Sample]:
+    """The golden samples by signature; none where there are none that can be read."""
+    if order.golden is None:
+        return {}
     try:
-        return choose(servable, signature, candidates(signature.inputs, string_values(features)))
+        return read_golden(order.golden.read_bytes())
+    except (HubError, OSError) as error:
+        _log.warning("golden.unreadable", digest=order.digest, error=repr(error)[:500])
+        return {}
+
+
+def _inputs(servable: Servable, name: str, golden: Mapping[str, Sample]) -> Iterator[Arrays]:
+    """What a signature may be called on: what it answered when it was probed, or what the probe would try."""
+    signature = servable.order.signatures[name]
+    sample = golden.get(name)
+    kept = [{tensor.name: to_numpy(tensor) for tensor in sample.inputs}] if sample else []
+    return chain(kept, _made_up(servable, signature))
+
+
+def _made_up(servable: Servable, signature: Signature) -> Iterator[Arrays]:
+    has_strings = any(spec.dtype == "string" for spec in signature.inputs.values())
+    features = inspect(servable.order.root).example_features.get(signature.name) if has_strings else None
+    yield from candidates(signature.inputs, string_values(features))
+
+
+def _choose(servable: Servable, name: str, golden: Mapping[str, Sample]) -> Choice:
+    try:
+        return choose(servable, servable.order.signatures[name], _inputs(servable, name, golden))
     except Exception as error:  # noqa: BLE001 - models are other people's programs: they may raise anything
         _log.warning("signature.not_tuned", signature=name, error=repr(error)[:500])
         return Choice()
+
+
+def _warm(servable: Servable, name: str, choice: Choice, golden: Mapping[str, Sample], sizes: Sequence[int]) -> None:
+    try:
+        warm(servable, servable.order.signatures[name], choice, _inputs(servable, name, golden), sizes)
+    except Exception as error:  # noqa: BLE001 - likewise; it will be warmed by its first request
+        _log.warning("signature.not_warmed", signature=name, error=repr(error)[:500])
 
 
 def _settle(servable: Servable) -> None:

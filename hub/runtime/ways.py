@@ -48,8 +48,8 @@ def others(concrete: Any, takes: Takes, device: Device) -> Iterator[tuple[WayNam
     def frozen() -> Any:
         return _freeze(concrete)
 
+    yield "frozen_session", lambda: _session(frozen(), tuple(takes), session_config(device), device)
     if device.kind == "cpu":
-        yield "frozen_session", lambda: _session(frozen(), tuple(takes), session_config(device), device)
         inline = session_config(device)
         inline.experimental.executor_type = "SINGLE_THREADED_EXECUTOR"
         yield "frozen_inline", lambda: _session(frozen(), tuple(takes), inline, device)

@@ -76,8 +76,8 @@ class Worker:
         self._max_rows = max_rows
         self._stream = FrameStream(self._take, self._end)
         self._ended = asyncio.Event()
-        self._residents = Residents(device, budget_bytes, self._tuned)
-        self._sizes = _GPU_SIZES if device.kind == "gpu" else ()
+        self._sizes = tuple(size for size in _GPU_SIZES if size <= max_rows) if device.kind == "gpu" else ()
+        self._residents = Residents(device, budget_bytes, self._tuned, self._sizes)
         self._idle = streams(device)
         self._streams = ThreadPoolExecutor(self._idle, thread_name_prefix="device")
         self._queues: Queues[Job] = Queues(delay_s)

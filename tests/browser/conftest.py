@@ -184,7 +184,7 @@ def furnished(folder: Path, settings: Settings, *, is_migrated: bool = True) -> 
         catalog.migrate()
     blobs = open_store(settings.storage)
     snapshots = Snapshots(blobs, settings.data_path / "snapshots")
-    engine = local_engine(settings, snapshots, folder / "run")
+    engine = local_engine(settings, catalog, snapshots, folder / "run")
     stopping = threading.Thread(target=lambda: asyncio.run(engine.stop()))  # Playwright's loop runs in this thread
     stopping.start()
     stopping.join()

@@ -11,7 +11,10 @@ import pytest
 from hub.domain.errors import ModelFailed, TooLarge
 from hub.domain.signatures import SERVING_DEFAULT, Signature
 from hub.domain.tensors import TensorSpec
+from hub.protocol.frames import from_numpy
+from hub.protocol.golden import Sample, write_golden
 from hub.runtime.candidates import MAX_BYTES, candidates, string_values
+from hub.runtime.choosing import warm
 from hub.runtime.devices import Device
 from hub.runtime.failures import scrub
 from hub.runtime.loader import load_with
@@ -109,6 +112,46 @@ def test_what_was_chosen_is_taken_up_without_measuring(tiny_models: Path) -> Non
     assert trunk.choices == {SERVING_DEFAULT: chosen}
     outputs = trunk.servable.run(SERVING_DEFAULT, {"inputs": np.array([[1.0, 2.0]], np.float32)})
     np.testing.assert_allclose(as_array(next(iter(outputs.values()))), [[1.0, 2.0, 3.0]])
+
+
+def test_a_version_is_measured_on_what_it_answered_when_it_was_probed(tiny_models: Path, tmp_path: Path) -> None:
+    picky = order(tiny_models / "picky")
+    assert resident(30 * MIB, [picky], is_tuned=True).of("picky").choices == {SERVING_DEFAULT: Choice()}
+    sample = Sample((from_numpy("x", np.float32(200.0)),), (from_numpy("y", np.float32(200.0)),))
+    golden = tmp_path / "golden.npz"
+    golden.write_bytes(write_golden({SERVING_DEFAULT: sample}))
+    measured = resident(30 * MIB, [replace(picky, golden=golden)], is_tuned=True).of("picky").choices
+    assert len(measured[SERVING_DEFAULT].ratios) > 1
+    golden.write_bytes(b"damaged")
+    assert resident(30 * MIB, [replace(picky, golden=golden)], is_tuned=True).of("picky").choices[SERVING_DEFAULT] == (
+        Choice()
+    )
+
+
+class Sizes:
+    """A servable that notes the sizes it is called with."""
+
+    def __init__(self) -> None:
+        self.seen: list[int] = []
+
+    def run(self, _signature: str, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        self.seen.append(len(inputs["x"]))
+        return inputs
+
+
+@pytest.mark.parametrize(
+    ("choice", "is_stateful", "seen"),
+    [
+        (Choice("plain", True), False, [3, 1, 2, 4, 8]),
+        (Choice("plain", False), False, [3]),
+        (Choice(), True, []),
+    ],
+)
+def test_warming_calls_every_size_that_will_come(choice: Choice, is_stateful: bool, seen: list[int]) -> None:
+    servable = Sizes()
+    signature = Signature(name="f", inputs={}, outputs={}, is_stateful=is_stateful)
+    warm(servable, signature, choice, iter([{"x": np.zeros((3, 2))}]), (1, 2, 4, 8))
+    assert servable.seen == seen
 
 
 @pytest.mark.parametrize("loader", ["object_graph", "session"])

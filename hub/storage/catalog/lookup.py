@@ -89,6 +89,13 @@ class VersionLookup(Queries):
         """Every version with this digest, in any model and state."""
         return self._find(versions.c.digest == digest, ready_first=True)
 
+    def golden_digest(self, digest: str) -> str | None:
+        """The blob with the golden samples of a version, by the version's digest; None where it has none."""
+        query = select(versions.c.golden_digest).where(
+            (versions.c.digest == digest) & versions.c.golden_digest.is_not(None)
+        )
+        return self.connection.execute(query.limit(1)).scalar()
+
     def record(self, name: ModelName, number: int) -> VersionRecord:
         """Everything known of a version.
 

@@ -42,6 +42,7 @@ def test_a_version_comes_back_with_everything_that_was_said_of_it(catalog: Catal
         assert (record.version, record.manifest, record.report) == (added, made, report)
         assert record.manifest.digest() == added.digest
         assert (record.content_digest, record.golden_digest) == (make.digest("content"), None)
+        assert tx.golden_digest(added.digest) is None
         probed = report.model_copy(update={"probe": probe})
         finished = tx.finish_version(
             make.TRUNK, 1, state=State.READY, report=probed, interface=1, golden_digest=make.GOLDEN
@@ -50,6 +51,7 @@ def test_a_version_comes_back_with_everything_that_was_said_of_it(catalog: Catal
     with catalog.read() as tx:
         assert tx.record(make.TRUNK, 1).report == probed
         assert tx.record(make.TRUNK, 1).golden_digest == make.GOLDEN
+        assert tx.golden_digest(added.digest) == make.GOLDEN
 
 
 def test_numbers_grow_by_one_and_are_never_reused(catalog: Catalog, make: Any) -> None:
