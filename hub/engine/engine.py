@@ -78,7 +78,9 @@ class Engine(Protocol):
         """Take no more requests, finish those inside for a while, end."""
         ...
 
-    async def infer(self, target: Target, signature: str, inputs: Sequence[Tensor], deadline_s: float) -> list[Tensor]:
+    async def infer(
+        self, target: Target, signature: str, inputs: Sequence[Tensor], deadline_s: float, priority: int = 0
+    ) -> list[Tensor]:
         """Call a signature.
 
         Args:
@@ -86,6 +88,7 @@ class Engine(Protocol):
             signature: Its name.
             inputs: All inputs, in any order.
             deadline_s: Seconds the caller will wait, for loading as well.
+            priority: What is smaller is computed before others, whoever waits.
 
         Raises:
             SignatureNotFound: The version has no such signature.
@@ -100,7 +103,7 @@ class Engine(Protocol):
         ...
 
     async def infer_heads(
-        self, target: Target, signatures: Sequence[str], inputs: Sequence[Tensor], deadline_s: float
+        self, target: Target, signatures: Sequence[str], inputs: Sequence[Tensor], deadline_s: float, priority: int = 0
     ) -> list[list[Tensor]]:
         """Call a signature of each of several heads of one trunk on one input; the trunk is computed once.
 
@@ -109,6 +112,7 @@ class Engine(Protocol):
             signatures: One for each of ``target.heads``.
             inputs: The trunk's, in any order.
             deadline_s: See ``infer``.
+            priority: See ``infer``.
 
         Returns:
             The outputs of each head.

@@ -123,19 +123,27 @@ class LocalEngine:
             )
         )
 
-    async def infer(self, target: Target, signature: str, inputs: Sequence[Tensor], deadline_s: float) -> list[Tensor]:
+    async def infer(
+        self, target: Target, signature: str, inputs: Sequence[Tensor], deadline_s: float, priority: int = 0
+    ) -> list[Tensor]:
         """Call a signature; see ``Engine.infer``."""
-        header = {"op": "infer", "digest": target.digest, "trunk": target.trunk_digest, "signature": signature}
+        header = {
+            "op": "infer",
+            "digest": target.digest,
+            "trunk": target.trunk_digest,
+            "signature": signature,
+            "priority": priority,
+        }
         return await self._ask_in_time(target, header, inputs, deadline_s)
 
     async def infer_heads(
-        self, target: Target, signatures: Sequence[str], inputs: Sequence[Tensor], deadline_s: float
+        self, target: Target, signatures: Sequence[str], inputs: Sequence[Tensor], deadline_s: float, priority: int = 0
     ) -> list[list[Tensor]]:
         """Call several heads on one input; see ``Engine.infer_heads``."""
         if len(signatures) == 1:
-            return [await self.infer(target, signatures[0], inputs, deadline_s)]
+            return [await self.infer(target, signatures[0], inputs, deadline_s, priority)]
         heads = list(zip(target.heads, signatures, strict=True))
-        header = {"op": "infer", "trunk": target.trunk_digest, "heads": heads}
+        header = {"op": "infer", "trunk": target.trunk_digest, "heads": heads, "priority": priority}
         answered: list[list[Tensor]] = [[] for _ in heads]
         for tensor in await self._ask_in_time(target, header, inputs, deadline_s):
             number, _, name = tensor.name.partition("/")
@@ -181,7 +189,7 @@ class LocalEngine:
         only = self._supervisors[0]
         if len(self._supervisors) > 1 or only.link is None or target.digest not in only.loaded:
             return None
-        return self._read(only, await only.link.call(header, inputs, deadline_at))
+        return self._read(only, target, await only.link.call(header, inputs, deadline_at))
 
     async def _ask(
         self, target: Target, header: Mapping[str, Any], inputs: Sequence[Tensor], deadline_at: float
@@ -191,17 +199,17 @@ class LocalEngine:
             await self._ensure(supervisor, target)
             if supervisor.link is None:
                 continue
-            answered = self._read(supervisor, await supervisor.link.call(header, inputs, deadline_at))
+            answered = self._read(supervisor, target, await supervisor.link.call(header, inputs, deadline_at))
             if answered is not None:
                 return answered
 
-    def _read(self, supervisor: Supervisor, reply: Frame) -> list[Tensor] | None:
+    def _read(self, supervisor: Supervisor, target: Target, reply: Frame) -> list[Tensor] | None:
         """What a worker answered; None where it has not what was asked, having evicted it for another target."""
         if reply.header.get("not_loaded"):
             supervisor.loaded = reply.header["resident"]
             return None
         if "batch" in reply.header:
-            _observe(reply.header["batch"])
+            _observe(target.digests[0], reply.header["batch"])
         return list(reply.tensors)
 
     async def _worker_for(self, target: Target) -> Supervisor:
@@ -302,8 +310,9 @@ class LocalEngine:
             self._ready.clear()
 
 
-def _observe(batch: Mapping[str, Any]) -> None:
-    metrics.COMPUTE_SECONDS.observe(batch["computed_s"])
-    metrics.BATCH_ROWS.observe(batch["rows"])
+def _observe(digest: str, batch: Mapping[str, Any]) -> None:
+    series = metrics.batches_of(digest)
+    series.compute.observe(batch["computed_s"])
+    series.rows.observe(batch["rows"])
     for seconds in batch["waited_s"]:
-        metrics.QUEUE_SECONDS.observe(seconds)
+        series.queue.observe(seconds)

@@ -60,8 +60,11 @@ class MemoryEngine:
         """End."""
         self._is_running = False
 
-    async def infer(self, target: Target, signature: str, inputs: Sequence[Tensor], deadline_s: float) -> list[Tensor]:
-        """Call a signature's function; see ``Engine.infer``."""
+    async def infer(
+        self, target: Target, signature: str, inputs: Sequence[Tensor], deadline_s: float, priority: int = 0
+    ) -> list[Tensor]:
+        """Call a signature's function; see ``Engine.infer``. Nothing waits here, so nothing is more urgent."""
+        del priority
         if self._is_running and self._in_flight >= self._max_in_flight:
             raise Overloaded(f"{self._in_flight} requests are being computed already.", remedy="Wait, then try again.")
         await self.load(target)
@@ -74,12 +77,12 @@ class MemoryEngine:
             self._in_flight -= 1
 
     async def infer_heads(
-        self, target: Target, signatures: Sequence[str], inputs: Sequence[Tensor], deadline_s: float
+        self, target: Target, signatures: Sequence[str], inputs: Sequence[Tensor], deadline_s: float, priority: int = 0
     ) -> list[list[Tensor]]:
         """Call the functions of several heads; see ``Engine.infer_heads``."""
         heads = [Target(digest, target.trunk_digest) for digest in target.heads]
         return [
-            await self.infer(head, signature, inputs, deadline_s)
+            await self.infer(head, signature, inputs, deadline_s, priority)
             for head, signature in zip(heads, signatures, strict=True)
         ]
 

@@ -134,7 +134,7 @@ class Predictions:
         return found.servable
 
     async def predict(
-        self, servable: Servable, signature: str, tensors: Sequence[Tensor], deadline_s: float
+        self, servable: Servable, signature: str, tensors: Sequence[Tensor], deadline_s: float, priority: int = 0
     ) -> list[Tensor]:
         """Run one signature on inputs that fit it.
 
@@ -144,7 +144,7 @@ class Predictions:
             WorkerLost: The worker died meanwhile; the request may be sent again.
             DeadlineExceeded: It took longer than ``deadline_s``.
         """
-        return await self.engine.infer(servable.target, signature, tensors, deadline_s)
+        return await self.engine.infer(servable.target, signature, tensors, deadline_s, priority)
 
     async def heads(self, principal: Principal, trunk: Servable, references: Sequence[Reference] | None) -> Heads:
         """Find heads of a trunk.
@@ -208,7 +208,9 @@ class Predictions:
         }
         return Heads(trunk, chosen, Signature(name="heads", inputs=inputs, outputs=outputs))
 
-    async def predict_heads(self, heads: Heads, tensors: Sequence[Tensor], deadline_s: float) -> list[Tensor]:
+    async def predict_heads(
+        self, heads: Heads, tensors: Sequence[Tensor], deadline_s: float, priority: int = 0
+    ) -> list[Tensor]:
         """Run heads on one input of their trunk, which is computed once.
 
         Returns:
@@ -220,7 +222,7 @@ class Predictions:
         digests = [head.target.digest for head, _ in heads.heads]
         target = Target(digests[0], heads.trunk.version.digest, tuple(digests[1:]))
         names = [signature.name for _, signature in heads.heads]
-        answers = await self.engine.infer_heads(target, names, tensors, deadline_s)
+        answers = await self.engine.infer_heads(target, names, tensors, deadline_s, priority)
         return [
             replace(tensor, name=f"{head.version.reference}/{tensor.name}")
             for (head, _), answer in zip(heads.heads, answers, strict=True)

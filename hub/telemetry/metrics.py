@@ -1,7 +1,10 @@
 """Metrics: what Prometheus reads at ``/metrics``. Names are ``hub_<noun>_<what>_<unit>``.
 
-Law: labels take few values (a route, never a path; a status, never a message; no model names).
+Law: labels take few values (a route, never a path; a status, never a message). Anybody may read the metrics, so a
+version is labelled by its digest's first digits, which tell nothing to who may not see it, and only so many are.
 """
+
+from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
@@ -9,6 +12,8 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 disable_created_metrics()  # a second series for each counter, which nobody reads
 REGISTRY = CollectorRegistry()
+MAX_VERSIONS = 256
+_SHOWN_DIGITS = 12
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
 REQUESTS = Counter(
@@ -39,17 +44,23 @@ PREDICTION_SECONDS = Histogram(
     registry=REGISTRY,
 )
 QUEUE_SECONDS = Histogram(
-    "hub_predictions_queue_seconds", "How long a prediction waited for the device.", buckets=_SECONDS, registry=REGISTRY
+    "hub_predictions_queue_seconds",
+    "How long a prediction waited for the device.",
+    ["version"],
+    buckets=_SECONDS,
+    registry=REGISTRY,
 )
 COMPUTE_SECONDS = Histogram(
     "hub_batches_compute_seconds",
     "What a batch of predictions took on the device.",
+    ["version"],
     buckets=_SECONDS,
     registry=REGISTRY,
 )
 BATCH_ROWS = Histogram(
     "hub_batches_size_rows",
     "Rows that were computed together.",
+    ["version"],
     buckets=(1, 2, 4, 8, 16, 32, 64, 128),
     registry=REGISTRY,
 )
@@ -59,6 +70,30 @@ WORKER_LOADED_BYTES = Gauge("hub_workers_loaded_bytes", "Bytes of versions held 
 WORKER_RESTARTS = Gauge(
     "hub_workers_restarts_count", "How often a worker was started again.", ["device"], registry=REGISTRY
 )
+
+
+@dataclass(frozen=True, slots=True)
+class BatchSeries:
+    """Where the batches of one version are counted."""
+
+    queue: Histogram
+    compute: Histogram
+    rows: Histogram
+
+
+_batches: dict[str, BatchSeries] = {}
+
+
+def batches_of(digest: str) -> BatchSeries:
+    """The series of a version, which are found once; of all further ones together beyond :data:`MAX_VERSIONS`."""
+    if digest not in _batches and len(_batches) >= MAX_VERSIONS:
+        digest = ""
+    if digest not in _batches:
+        label = digest.removeprefix("sha256:")[:_SHOWN_DIGITS] or "others"
+        _batches[digest] = BatchSeries(
+            QUEUE_SECONDS.labels(label), COMPUTE_SECONDS.labels(label), BATCH_ROWS.labels(label)
+        )
+    return _batches[digest]
 
 
 def exposition() -> bytes:

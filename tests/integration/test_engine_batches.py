@@ -198,4 +198,5 @@ def test_a_delay_lets_requests_wait_for_a_full_batch(
 
 
 def _batches() -> float:
-    return metrics.REGISTRY.get_sample_value("hub_batches_size_rows_count") or 0.0
+    samples = (sample for family in metrics.BATCH_ROWS.collect() for sample in family.samples)
+    return sum(sample.value for sample in samples if sample.name == "hub_batches_size_rows_count")

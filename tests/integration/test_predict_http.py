@@ -9,6 +9,8 @@ from typing import Any
 import httpx2
 import numpy as np
 import pytest
+import tritonclient.http as triton
+from tritonclient.utils import InferenceServerException
 
 from hub.domain.access import Scope
 from hub.domain.errors import HubError, ModelFailed, Overloaded, WorkerLost
@@ -178,6 +180,22 @@ def test_what_the_engine_raises_reaches_the_caller(
     assert answer.headers.get("retry-after") == retry
 
 
+def test_tritons_client_over_http(hub: Hub, half: Version) -> None:
+    with triton.InferenceServerClient(hub.url.removeprefix("http://")) as client:
+        assert client.is_server_ready()
+        assert client.is_model_ready("acme/half", "stable")
+        assert client.get_model_metadata("acme/half")["versions"] == ["1"]
+        for is_binary in (True, False):
+            x = triton.InferInput("x", [2, 1], "FP32")
+            x.set_data_from_numpy(np.float32([[1.0], [2.0]]), binary_data=is_binary)
+            wanted = [triton.InferRequestedOutput("y", binary_data=is_binary)]
+            answer = client.infer("acme/half", [x], outputs=wanted, priority=1, timeout=2_000_000)
+            assert answer.as_numpy("y").tolist() == [[2.5], [3.0]]
+            assert (hub.engine.priorities[-1], hub.engine.deadlines_s[-1]) == (-1, 2.0)
+        with pytest.raises(InferenceServerException, match="There is no model acme/none"):
+            client.infer("acme/none", [x])
+
+
 def test_a_deadline_can_be_shortened_never_extended(hub: Hub, half: Version) -> None:
     url = "/v1/models/acme/half:predict"
     for asked in ("1500", "1e9"):
@@ -281,7 +299,7 @@ def test_metadata_and_status_describe_a_version(hub: Hub, half: Version) -> None
 
 
 def test_open_inference_describes_the_hub_and_its_models(hub: Hub, half: Version) -> None:
-    assert hub.get("/v2").json()["extensions"] == ["binary_tensor_data"]
+    assert hub.get("/v2").json()["extensions"] == ["binary_tensor_data", "schedule_policy"]
     assert hub.get("/v2/health/live").json() == {"live": True}
     assert hub.get("/v2/health/ready").json() == {"ready": True}
     assert hub.get("/v2/models/acme%2Fhalf/ready").json() == {"name": "acme/half", "ready": True}

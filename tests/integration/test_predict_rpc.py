@@ -295,8 +295,17 @@ def test_a_deadline_is_passed_on_and_never_extended(hub: Hub, client: triton.Inf
     client.infer("acme/half", [an_input()], client_timeout=700)
     client.infer("acme/half", [an_input()])
     short, long, none = hub.engine.deadlines_s[-3:]
-    assert 5 < short <= 7
+    assert 5 < short < 7.5
     assert (long, none) == (30.0, 30.0)
+
+
+def test_priority_and_timeout_are_tritons(hub: Hub, client: triton.InferenceServerClient) -> None:
+    for priority in (0, 1, 2, 5):
+        client.infer("acme/half", [an_input()], priority=priority, timeout=3_000_000)
+    assert hub.engine.priorities[-4:] == [0, -1, 0, 3]
+    assert hub.engine.deadlines_s[-1] == 3.0
+    with pytest.raises(InferenceServerException, match="The parameter 'priority' is '101'"):
+        client.infer("acme/half", [an_input()], priority=101)
 
 
 @pytest.mark.parametrize(

@@ -41,11 +41,15 @@ class RecordingEngine(MemoryEngine):
     def __init__(self) -> None:
         self.added: dict[Target, MemoryVersion] = {}
         self.deadlines_s: list[float] = []
+        self.priorities: list[int] = []
         super().__init__(self.added)
 
-    async def infer(self, target: Target, signature: str, inputs: Sequence[Tensor], deadline_s: float) -> list[Tensor]:
+    async def infer(
+        self, target: Target, signature: str, inputs: Sequence[Tensor], deadline_s: float, priority: int = 0
+    ) -> list[Tensor]:
         self.deadlines_s.append(deadline_s)
-        return await super().infer(target, signature, inputs, deadline_s)
+        self.priorities.append(priority)
+        return await super().infer(target, signature, inputs, deadline_s, priority)
 
 
 def over_arrays(compute: Compute) -> Function:

@@ -159,10 +159,19 @@ def deadline_s(house: House, exchange: Exchange) -> float:
     return min(limit, asked_ms / 1000)
 
 
-async def infer(house: House, protocol: str, exchange: Exchange, servable: Servable, call: Call) -> list[Tensor]:
+async def infer(
+    house: House,
+    protocol: str,
+    exchange: Exchange,
+    servable: Servable,
+    call: Call,
+    *,
+    priority: int = 0,
+    timeout_s: float | None = None,
+) -> list[Tensor]:
     """Run a decoded call."""
-    limit_s = deadline_s(house, exchange)
-    work = house.predictions.predict(servable, call.signature.name, call.tensors, limit_s)
+    limit_s = min(deadline_s(house, exchange), timeout_s or math.inf)
+    work = house.predictions.predict(servable, call.signature.name, call.tensors, limit_s, priority)
     return await measured(protocol, exchange.unless_left(work))
 
 

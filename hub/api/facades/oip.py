@@ -107,7 +107,8 @@ async def _infer(house: House, exchange: Exchange) -> Answer:
     json_bytes = len(body) if header_length is None else 0
     decode = _headers.decode
     call = await off_loop(json_bytes, decode, body, header_length, servable.signatures, servable.target.digest)
-    outputs = await infer(house, _PROTOCOL, exchange, servable, call)
+    priority, timeout_s = call.priority, call.timeout_s
+    outputs = await infer(house, _PROTOCOL, exchange, servable, call, priority=priority, timeout_s=timeout_s)
     return await encoded(outputs, call, servable)
 
 

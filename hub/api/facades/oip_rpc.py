@@ -4,6 +4,7 @@ A model is ``owner/name`` or any form of reference; ``model_version`` a number o
 """
 
 import asyncio
+import math
 
 from hub import __version__
 from hub.api.facades.exchange import measured, off_loop, reference
@@ -74,7 +75,8 @@ async def _infer(house: House, call: Call, body: bytes) -> bytes:
     wanted = _reference(request.model_name, request.model_version)
     servable = await house.predictions.resolve(await call.caller(), wanted)
     decoded = await off_loop(len(body), codec.decode_infer, request, servable.signatures)
-    work = house.predictions.predict(servable, decoded.signature.name, decoded.tensors, call.deadline_s())
+    limit_s = min(call.deadline_s(), decoded.timeout_s or math.inf)
+    work = house.predictions.predict(servable, decoded.signature.name, decoded.tensors, limit_s, decoded.priority)
     outputs = await measured(_PROTOCOL, work)
     answered = sum(len(tensor.data) for tensor in outputs)
     return await off_loop(answered, codec.encode_infer, outputs, decoded, servable.version)

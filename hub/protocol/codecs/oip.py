@@ -5,12 +5,13 @@ tensor that has ``binary_data_size``. They become :class:`Tensor` values that sh
 decoded here.
 
 Beyond the protocol, ``parameters.signature`` chooses a signature; without it ``serving_default``, or the only one, is
-meant.
+meant. ``parameters.priority`` and ``parameters.timeout`` are Triton's.
 
 Laws: a tensor is checked against the signature by what its header says, and its bytes by their number; FP16, BF16 and
 bytes that are not text travel as binary only; every refusal names the tensor and what was expected.
 
-Source: Open Inference Protocol v2 "required_api" and "Binary Tensor Data Extension".
+Source: Open Inference Protocol v2 "required_api" and "Binary Tensor Data Extension"; Triton "Schedule Policy
+Extension".
 """
 
 import math
@@ -29,7 +30,8 @@ from hub.protocol.frames import MAX_RANK, Tensor
 
 HEADER_LENGTH = "Inference-Header-Content-Length"
 PLATFORM = "tensorflow_savedmodel"
-EXTENSIONS = ("binary_tensor_data",)
+EXTENSIONS = ("binary_tensor_data", "schedule_policy")
+_DEFAULT_PRIORITY, _MAX_PRIORITY = 2, 100
 _LENGTH = re.compile(r"[0-9]{1,18}")
 _BINARY_ONLY = ("float16", "bfloat16")
 _BINARY_REMEDY = "Use the binary tensor data extension."
@@ -52,12 +54,16 @@ class InferCall:
         tensors: Its inputs, in the signature's order.
         wanted: The outputs to answer with, in the order to answer in.
         id: What the caller named the request.
+        priority: What is smaller goes before others; 0 where nothing was asked.
+        timeout_s: How long the caller will wait, where that was said.
     """
 
     signature: Signature
     tensors: tuple[Tensor, ...]
     wanted: tuple[Wanted, ...]
     id: str | None = None
+    priority: int = 0
+    timeout_s: float | None = None
 
     def is_binary(self, output: str) -> bool:
         """Whether an output is answered in bytes, if at all."""
@@ -81,7 +87,8 @@ def decode_infer(body: bytes, header_length: str | None, signatures: Mapping[str
     parameters = _parameters(header, "the request")
     signature = choose_signature(signatures, text_of(parameters, "signature"))
     tensors = _inputs(header, binary, signature)
-    return InferCall(signature, tensors, wanted_of(header, parameters, signature), text_of(header, "id"))
+    wanted, name = wanted_of(header, parameters, signature), text_of(header, "id")
+    return InferCall(signature, tensors, wanted, name, priority_of(parameters), timeout_of(parameters))
 
 
 def _split(body: bytes, header_length: str | None) -> tuple[dict[str, Any], memoryview]:
@@ -161,6 +168,33 @@ def in_order(found: Mapping[str, Tensor], signature: Signature) -> tuple[Tensor,
             expected=expected,
         )
     return tuple(found[name] for name in signature.inputs)
+
+
+def priority_of(parameters: Mapping[str, Any]) -> int:
+    """The parameter ``priority``: 1 goes before everybody else's; 2 is meant by 0 and by none; higher ones go after.
+
+    Raises:
+        InvalidRequest: It is no such number.
+    """
+    priority = _number(parameters, "priority", _MAX_PRIORITY)
+    return priority - _DEFAULT_PRIORITY if priority else 0
+
+
+def timeout_of(parameters: Mapping[str, Any]) -> float | None:
+    """The parameter ``timeout``, which is in microseconds, in seconds; None where there is none, or 0.
+
+    Raises:
+        InvalidRequest: It is no number.
+    """
+    timeout_us = _number(parameters, "timeout", 1 << 62)
+    return timeout_us / 1e6 if timeout_us else None
+
+
+def _number(parameters: Mapping[str, Any], key: str, most: int) -> int:
+    value = parameters.get(key) or 0
+    if type(value) is not int or not 0 <= value <= most:
+        raise InvalidRequest(f"The parameter {key!r} is {str(value)[:40]!r}.", remedy=f"Send a number up to {most}.")
+    return value
 
 
 def spec_of(entry: Mapping[str, Any], signature: Signature, found: Mapping[str, Tensor]) -> TensorSpec:

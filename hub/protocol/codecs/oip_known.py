@@ -1,6 +1,7 @@
 """Headers of the Open Inference Protocol's binary requests, read once for all requests that have the same."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from hub.domain.signatures import Signature
 from hub.protocol.codecs.json_text import parse_json_object
@@ -53,7 +54,7 @@ class KnownHeaders:
             Tensor(tensor.name, tensor.dtype, tensor.shape, view[begin:finish])
             for tensor, (begin, finish) in zip(call.tensors, places, strict=True)
         )
-        return InferCall(call.signature, tensors, call.wanted, call.id)
+        return InferCall(call.signature, tensors, call.wanted, call.id, call.priority, call.timeout_s)
 
     def _remember(self, key: tuple[str, bytes], call: InferCall, body: bytes) -> None:
         at, places = len(key[1]), {}
@@ -66,5 +67,5 @@ class KnownHeaders:
         if len(self._known) >= _MAX_KNOWN:
             self._known.clear()
         without = tuple(Tensor(tensor.name, tensor.dtype, tensor.shape, b"") for tensor in call.tensors)
-        remembered = InferCall(call.signature, without, call.wanted, call.id)
+        remembered = replace(call, tensors=without)
         self._known[key] = (remembered, tuple(places[tensor.name] for tensor in call.tensors), len(body))

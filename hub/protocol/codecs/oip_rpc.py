@@ -16,7 +16,7 @@ from hub.domain.signatures import Signature, choose_signature
 from hub.domain.tensors import BY_OIP
 from hub.domain.versions import Version
 from hub.protocol.codecs import oip
-from hub.protocol.codecs.oip import InferCall, Wanted
+from hub.protocol.codecs.oip import InferCall
 from hub.protocol.frames import Buffer, Tensor, pack_strings
 from hub.protocol.messages import INFERENCE
 
@@ -53,7 +53,8 @@ def decode_infer(request: Any, signatures: Mapping[str, Signature]) -> InferCall
         InvalidTensor: A tensor does not fit the signature, or an output does not exist.
         SignatureNotFound: The signature that is asked for does not exist.
     """
-    signature = choose_signature(signatures, oip.text_of(parameters(request), "signature"))
+    asked = parameters(request)
+    signature = choose_signature(signatures, oip.text_of(asked, "signature"))
     raw = list(request.raw_input_contents)
     if raw and len(raw) != len(request.inputs):
         raise InvalidRequest(
@@ -65,7 +66,9 @@ def decode_infer(request: Any, signatures: Mapping[str, Signature]) -> InferCall
         entry = {"name": sent.name, "datatype": sent.datatype, "shape": list(sent.shape)}
         spec = oip.spec_of(entry, signature, found)
         found[spec.name] = oip.read_input(entry, spec, memoryview(raw[at] if raw else _typed(sent)))
-    return InferCall(signature, oip.in_order(found, signature), _wanted(request, signature), request.id or None)
+    wanted = oip.wanted_of({"outputs": [{"name": output.name} for output in request.outputs]}, {}, signature)
+    priority, timeout_s = oip.priority_of(asked), oip.timeout_of(asked)
+    return InferCall(signature, oip.in_order(found, signature), wanted, request.id or None, priority, timeout_s)
 
 
 def _typed(sent: Any) -> Buffer:
@@ -91,10 +94,6 @@ def _typed(sent: Any) -> Buffer:
         raise InvalidTensor(
             f"Input {sent.name[:80]!r} has a value that does not fit into {dtype.name}.", tensor=sent.name[:80]
         ) from error
-
-
-def _wanted(request: Any, signature: Signature) -> tuple[Wanted, ...]:
-    return oip.wanted_of({"outputs": [{"name": output.name} for output in request.outputs]}, {}, signature)
 
 
 def encode_infer(tensors: Sequence[Tensor], call: InferCall, version: Version) -> bytes:

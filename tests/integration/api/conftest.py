@@ -61,11 +61,13 @@ class ScriptedEngine:
     async def stop(self) -> None:
         self.state = "stopped"
 
-    async def infer(self, target: Target, signature: str, inputs: Sequence[Tensor], deadline_s: float) -> list[Tensor]:
+    async def infer(
+        self, target: Target, signature: str, inputs: Sequence[Tensor], deadline_s: float, priority: int = 0
+    ) -> list[Tensor]:
         raise NotAvailable("This engine only probes.")
 
     async def infer_heads(
-        self, target: Target, signatures: Sequence[str], inputs: Sequence[Tensor], deadline_s: float
+        self, target: Target, signatures: Sequence[str], inputs: Sequence[Tensor], deadline_s: float, priority: int = 0
     ) -> list[list[Tensor]]:
         raise NotAvailable("This engine only probes.")
 

@@ -44,11 +44,13 @@ class EchoEngine:
 
     async def stop(self) -> None: ...
 
-    async def infer(self, target: Target, signature: str, inputs: Sequence[Tensor], deadline_s: float) -> list[Tensor]:
+    async def infer(
+        self, target: Target, signature: str, inputs: Sequence[Tensor], deadline_s: float, priority: int = 0
+    ) -> list[Tensor]:
         return [Tensor("y", tensor.dtype, tensor.shape, bytes(tensor.data)) for tensor in inputs]
 
     async def infer_heads(
-        self, target: Target, signatures: Sequence[str], inputs: Sequence[Tensor], deadline_s: float
+        self, target: Target, signatures: Sequence[str], inputs: Sequence[Tensor], deadline_s: float, priority: int = 0
     ) -> list[list[Tensor]]:
         return [await self.infer(target, name, inputs, deadline_s) for name in signatures]
 
