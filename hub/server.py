@@ -49,6 +49,7 @@ from hub.settings import Settings
 from hub.storage.blobs import BlobStore, open_store
 from hub.storage.catalog import Catalog
 from hub.storage.snapshots import Snapshots
+from hub.telemetry import tracing
 from hub.telemetry.logging import configure_logging
 from hub.web import pages
 
@@ -67,6 +68,7 @@ def run(settings: Settings) -> None:
         ExtraMissing: TensorFlow is not installed.
     """
     configure_logging(settings.log_format, settings.log_level)
+    tracing.start()
     _require_worker()
     with _listening(settings) as listener, _owned(settings.data_path), _run_folder(settings.data_path) as run_folder:
         url = _url(settings, listener)
@@ -81,6 +83,7 @@ def run(settings: Settings) -> None:
             _serve(house, listener, url)
         finally:
             catalog.close()
+            tracing.stop()
 
 
 def furnish(settings: Settings, catalog: Catalog, blobs: BlobStore, snapshots: Snapshots, engine: Engine) -> House:

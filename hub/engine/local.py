@@ -35,7 +35,7 @@ from hub.runtime.devices import Device
 from hub.runtime.limits import Limits
 from hub.runtime.orders import Choice, Order
 from hub.storage.snapshots import Snapshots
-from hub.telemetry import metrics
+from hub.telemetry import metrics, tracing
 
 LOAD_DEADLINE_S = 300.0
 _log = structlog.get_logger()
@@ -133,6 +133,7 @@ class LocalEngine:
             "trunk": target.trunk_digest,
             "signature": signature,
             "priority": priority,
+            "is_traced": tracing.is_recording(),
         }
         return await self._ask_in_time(target, header, inputs, deadline_s)
 
@@ -144,6 +145,7 @@ class LocalEngine:
             return [await self.infer(target, signatures[0], inputs, deadline_s, priority)]
         heads = list(zip(target.heads, signatures, strict=True))
         header = {"op": "infer", "trunk": target.trunk_digest, "heads": heads, "priority": priority}
+        header["is_traced"] = tracing.is_recording()
         answered: list[list[Tensor]] = [[] for _ in heads]
         for tensor in await self._ask_in_time(target, header, inputs, deadline_s):
             number, _, name = tensor.name.partition("/")
@@ -210,6 +212,10 @@ class LocalEngine:
             return None
         if "batch" in reply.header:
             _observe(target.digests[0], reply.header["batch"])
+        if "traced" in reply.header:
+            traced = reply.header["traced"]
+            facts = {"hub.version": target.digest, "hub.batch.id": traced["batch"], "hub.batch.rows": traced["rows"]}
+            tracing.note_batch(traced["waited_s"], traced["computed_s"], facts)
         return list(reply.tensors)
 
     async def _worker_for(self, target: Target) -> Supervisor:

@@ -42,6 +42,7 @@ class Job:
         tensors: The inputs of the signature that is fed.
         heads: What is wanted of what that gives; where there is none, that itself.
         arrived: When it came.
+        is_traced: Whether its sender wants to know of its batch.
     """
 
     id: int
@@ -50,6 +51,7 @@ class Job:
     tensors: tuple[Tensor, ...]
     heads: tuple[Call, ...] = ()
     arrived: float = 0.0
+    is_traced: bool = False
 
 
 def compute(feeding: Call, jobs: Sequence[Job], sizes: Sequence[int] = ()) -> list[Answers | Exception]:

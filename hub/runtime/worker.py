@@ -4,8 +4,9 @@ The event loop reads, writes and decides; device threads, one for each stream of
 loaded is loaded beside them. Messages by their ``op``: ``load`` (``orders``, ``is_tuned``), ``infer`` (``digest``,
 ``trunk``, ``signature``, ``priority``, tensors; or ``trunk`` and ``heads``, pairs of digest and signature, for many
 heads at once) and ``cancel`` (the ``id`` of a request, which is dropped if it waits still). Every ``load`` and
-``infer`` gets exactly one reply with its ``id``: tensors, or a ``problem``, or ``not_loaded``, or ``cancelled``. The
-first frame tells the worker's ``budget_bytes``; other frames with the id 0 tell how a version was ``tuned``.
+``infer`` gets exactly one reply with its ``id``: tensors, or a ``problem``, or ``not_loaded``, or ``cancelled``; one
+that ``is_traced`` is told of its batch as well. The first frame tells the worker's ``budget_bytes``; other frames with
+the id 0 tell how a version was ``tuned``.
 
 Laws: a model's error is an answer, never the end of the worker; no reply names a path of this machine; no request waits
 while a stream is free; when the stream ends the process ends, whatever the device threads do.
@@ -86,6 +87,7 @@ class Worker:
         self._held: dict[int, tuple[Resident, ...]] = {}
         self._loads: set[asyncio.Task[None]] = set()
         self._seconds: dict[str, float] = {}
+        self._batches = 0
         self._loop = asyncio.get_running_loop()
 
     async def serve(self, connected: socket.socket, hello: dict[str, Any]) -> None:
@@ -144,7 +146,8 @@ class Worker:
             return
         now = time.perf_counter()
         rows = frame.tensors[0].shape[0] if place.counts_rows else 1
-        job = Job(request_id, rows, header.get("priority", 0), frame.tensors, place.heads, now)
+        is_traced = header.get("is_traced", False)
+        job = Job(request_id, rows, header.get("priority", 0), frame.tensors, place.heads, now, is_traced)
         self._held[request_id] = self._residents.hold(place.residents)
         self._queues.add(place.lane, job, now)
 
@@ -225,8 +228,12 @@ class Worker:
         # What was seen of a batch travels once, with its first answer.
         facts = {"batch": {"computed_s": took_s, "rows": rows, "waited_s": waited_s}}
         buffers: list[Buffer] = []
+        self._batches += 1
         for job, answer in zip(jobs, answers, strict=True):
             self._residents.let_go(self._held.pop(job.id))
+            if job.is_traced:
+                times = {"waited_s": began - job.arrived, "computed_s": took_s}
+                facts = facts | {"traced": {"batch": self._batches, "rows": rows, **times}}
             buffers += _encoded(job.id, answer, facts, lane.key[0].signature)
             facts = {}
         self._stream.send(buffers)

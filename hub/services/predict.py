@@ -28,6 +28,7 @@ from hub.engine.engine import Engine, Target
 from hub.protocol.frames import Tensor
 from hub.storage.catalog import Catalog
 from hub.storage.snapshots import Snapshots
+from hub.telemetry import tracing
 
 _log = structlog.get_logger(__name__)
 FRESH_S = 1.0
@@ -144,6 +145,7 @@ class Predictions:
             WorkerLost: The worker died meanwhile; the request may be sent again.
             DeadlineExceeded: It took longer than ``deadline_s``.
         """
+        tracing.note({"hub.model": servable.version.reference})
         return await self.engine.infer(servable.target, signature, tensors, deadline_s, priority)
 
     async def heads(self, principal: Principal, trunk: Servable, references: Sequence[Reference] | None) -> Heads:

@@ -29,6 +29,7 @@ class RunningHub:
     environment: dict[str, str]
     pid: int
     data: Path
+    grpc: str
 
     def cli(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run one ``hub`` command against it."""
@@ -52,11 +53,11 @@ def serving(home: Path, *options: str) -> Iterator[RunningHub]:
         command = [*HUB, "serve", "--port", "0", "--data-dir", str(home / "data"), "--device", "cpu:0", *options]
         server = subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT)
     try:
-        url = _announced(log, server)
+        url, grpc = _announced(log, server)
         token = _admin_token(home)
         _wait_until_ready(url, log, server)
         account = environment | {"HUB_URL": url, "HUB_TOKEN": token}
-        yield RunningHub(url, token, account, server.pid, home / "data")
+        yield RunningHub(url, token, account, server.pid, home / "data", grpc)
         server.send_signal(signal.SIGTERM)
         assert server.wait(STOPPED_WITHIN_S) == 0, log.read_text()
     finally:
@@ -83,12 +84,13 @@ def _admin_token(home: Path) -> str:
     return re.findall(r"trunkhub_[\w-]+", kept)[0]
 
 
-def _announced(log: Path, server: "subprocess.Popen[bytes]") -> str:
+def _announced(log: Path, server: "subprocess.Popen[bytes]") -> tuple[str, str]:
+    """Where HTTP is, and gRPC."""
     give_up = time.monotonic() + READY_WITHIN_S
     while time.monotonic() < give_up and server.poll() is None:
-        said = re.search(r"Trunk Hub is at (http://\S+)", log.read_text())
+        said = re.search(r"Trunk Hub is at (http://\S+)\ngRPC is at (\S+)\n", log.read_text())
         if said:
-            return said.group(1)
+            return said.group(1), said.group(2)
         time.sleep(0.1)
     pytest.fail(f"the hub did not say where it is:\n{log.read_text()}")
 

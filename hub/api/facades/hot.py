@@ -25,7 +25,7 @@ from hub.api.middleware import SANE_ID, sent_path, too_large
 from hub.api.problems import NO_ANSWER, problem_response
 from hub.domain.errors import HubError
 from hub.services.house import House
-from hub.telemetry import metrics
+from hub.telemetry import metrics, tracing
 
 WATCH_AFTER_S = 0.02
 _PROCESS = uuid4().hex[:24]
@@ -127,13 +127,18 @@ def short_way(house: House, path: str, handler: Handler) -> ShortWay:
             request_id = f"{_PROCESS}{next(_numbers):08x}"
         metrics.REQUESTS_OPEN.inc()
         status = sent = 0
+        traced = tracing.request(
+            path, exchange.header(b"traceparent"), {"http.request.method": "POST", "http.route": path}
+        )
         try:
-            answer, status = await _answered(house, exchange, handler, request_id), 200
-            if isinstance(answer, HubError):
-                response = problem_response(answer, request_id, error=sentence(answer))
-                answer, status = Answer(bytes(response.body), b"", response.raw_headers), response.status_code
-            sent = len(answer.body)
-            await _send(send, status, answer, request_id)
+            with traced:
+                answer, status = await _answered(house, exchange, handler, request_id), 200
+                if isinstance(answer, HubError):
+                    response = problem_response(answer, request_id, error=sentence(answer))
+                    answer, status = Answer(bytes(response.body), b"", response.raw_headers), response.status_code
+                sent = len(answer.body)
+                await _send(send, status, answer, request_id)
+                tracing.note({"http.response.status_code": status})
         except ClientDisconnect:
             status = NO_ANSWER
         finally:

@@ -19,7 +19,7 @@ from hub.api.facades.hot import sentence
 from hub.domain.access import Principal
 from hub.domain.errors import HubError
 from hub.services.house import House
-from hub.telemetry import metrics
+from hub.telemetry import metrics, tracing
 
 CODE_KEY = "hub-code"
 _LARGE_METADATA_BYTES = 16 << 10
@@ -54,9 +54,13 @@ class Call:
         Raises:
             Unauthorized: A token was sent that this hub does not accept.
         """
-        sent = (value for name, value in self._context.invocation_metadata() or () if name == "authorization")
-        token = next(sent, None)
-        return await caller(self._house, token if isinstance(token, str) else None)
+        return await caller(self._house, self.sent("authorization"))
+
+    def sent(self, key: str) -> str | None:
+        """The metadata of that name; the first where there are several."""
+        found = (value for name, value in self._context.invocation_metadata() or () if name == key)
+        value = next(found, None)
+        return value if isinstance(value, str) else None
 
     def deadline_s(self) -> float:
         """How long a prediction may take: the hub's limit, or less where the caller waits less."""
@@ -85,8 +89,10 @@ def _answering(house: House, name: str, method: Method) -> Callable[[bytes, Cont
     async def answer(request: bytes, context: Context) -> bytes:
         began = time.perf_counter()
         code = grpc.StatusCode.CANCELLED
+        call = Call(house, context)
         try:
-            response = await method(house, Call(house, context), request)
+            with tracing.request(name, call.sent("traceparent"), {"rpc.system": "grpc", "rpc.method": name}):
+                response = await method(house, call, request)
         except HubError as error:
             code = await _refuse(context, error)
             return b""
