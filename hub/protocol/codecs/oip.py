@@ -25,13 +25,13 @@ from hub.domain.signatures import Signature, choose_signature
 from hub.domain.tensors import BY_NAME, BY_OIP, Shape, TensorSpec, check_tensor
 from hub.protocol.codecs.json_text import parse_json_object, writable, write_json
 from hub.protocol.codecs.numbers import parse_object_with_numbers
+from hub.protocol.codecs.oip_parameters import flag_of, parameters_of, priority_of, text_of, timeout_of
 from hub.protocol.codecs.values import flatten_for, pack_elements, to_array
 from hub.protocol.frames import MAX_RANK, Tensor
 
 HEADER_LENGTH = "Inference-Header-Content-Length"
 PLATFORM = "tensorflow_savedmodel"
 EXTENSIONS = ("binary_tensor_data", "schedule_policy")
-_DEFAULT_PRIORITY, _MAX_PRIORITY = 2, 100
 _LENGTH = re.compile(r"[0-9]{1,18}")
 _BINARY_ONLY = ("float16", "bfloat16")
 _BINARY_REMEDY = "Use the binary tensor data extension."
@@ -84,7 +84,7 @@ def decode_infer(body: bytes, header_length: str | None, signatures: Mapping[str
         SignatureNotFound: The signature that is asked for does not exist.
     """
     header, binary = _split(body, header_length)
-    parameters = _parameters(header, "the request")
+    parameters = parameters_of(header, "the request")
     signature = choose_signature(signatures, text_of(parameters, "signature"))
     tensors = _inputs(header, binary, signature)
     wanted, name = wanted_of(header, parameters, signature), text_of(header, "id")
@@ -110,28 +110,7 @@ def read_parameters(body: bytes, header_length: str | None) -> dict[str, Any]:
     Raises:
         InvalidRequest: See :func:`decode_infer`.
     """
-    return _parameters(_split(body, header_length)[0], "the request")
-
-
-def _parameters(holder: Mapping[str, Any], what: str) -> dict[str, Any]:
-    parameters = holder.get("parameters")
-    if parameters is None:
-        return {}
-    if not isinstance(parameters, dict):
-        raise InvalidRequest(f"'parameters' of {what} is not an object.")
-    return parameters
-
-
-def text_of(holder: Mapping[str, Any], key: str) -> str | None:
-    """A text; None where there is none, or an empty one.
-
-    Raises:
-        InvalidRequest: It is something else.
-    """
-    value = holder.get(key)
-    if value is not None and not isinstance(value, str):
-        raise InvalidRequest(f"{key!r} is not a string.")
-    return value or None
+    return parameters_of(_split(body, header_length)[0], "the request")
 
 
 def _inputs(header: Mapping[str, Any], binary: memoryview, signature: Signature) -> tuple[Tensor, ...]:
@@ -170,33 +149,6 @@ def in_order(found: Mapping[str, Tensor], signature: Signature) -> tuple[Tensor,
     return tuple(found[name] for name in signature.inputs)
 
 
-def priority_of(parameters: Mapping[str, Any]) -> int:
-    """The parameter ``priority``: 1 goes before everybody else's; 2 is meant by 0 and by none; higher ones go after.
-
-    Raises:
-        InvalidRequest: It is no such number.
-    """
-    priority = _number(parameters, "priority", _MAX_PRIORITY)
-    return priority - _DEFAULT_PRIORITY if priority else 0
-
-
-def timeout_of(parameters: Mapping[str, Any]) -> float | None:
-    """The parameter ``timeout``, which is in microseconds, in seconds; None where there is none, or 0.
-
-    Raises:
-        InvalidRequest: It is no number.
-    """
-    timeout_us = _number(parameters, "timeout", 1 << 62)
-    return timeout_us / 1e6 if timeout_us else None
-
-
-def _number(parameters: Mapping[str, Any], key: str, most: int) -> int:
-    value = parameters.get(key) or 0
-    if type(value) is not int or not 0 <= value <= most:
-        raise InvalidRequest(f"The parameter {key!r} is {str(value)[:40]!r}.", remedy=f"Send a number up to {most}.")
-    return value
-
-
 def spec_of(entry: Mapping[str, Any], signature: Signature, found: Mapping[str, Tensor]) -> TensorSpec:
     """The input that an entry of ``inputs`` is for.
 
@@ -217,7 +169,7 @@ def spec_of(entry: Mapping[str, Any], signature: Signature, found: Mapping[str, 
 
 
 def _binary_size(entry: Mapping[str, Any], name: str, binary: memoryview) -> int | None:
-    size = _parameters(entry, f"input {name!r}").get("binary_data_size")
+    size = parameters_of(entry, f"input {name!r}").get("binary_data_size")
     if size is None:
         return None
     if not isinstance(size, int) or isinstance(size, bool) or size < 0:
@@ -296,7 +248,7 @@ def wanted_of(header: Mapping[str, Any], parameters: Mapping[str, Any], signatur
         InvalidRequest: Not of the protocol.
         InvalidTensor: One does not exist, or is named twice.
     """
-    by_default = _flag(parameters, "binary_data_output", "the request") or False
+    by_default = flag_of(parameters, "binary_data_output", "the request") or False
     entries = header.get("outputs")
     if not entries:
         return tuple(Wanted(name, by_default) for name in signature.outputs)
@@ -312,16 +264,9 @@ def wanted_of(header: Mapping[str, Any], parameters: Mapping[str, Any], signatur
                 tensor=str(name)[:80],
                 expected=expected,
             )
-        explicit = _flag(_parameters(entry, f"output {name!r}"), "binary_data", f"output {name!r}")
+        explicit = flag_of(parameters_of(entry, f"output {name!r}"), "binary_data", f"output {name!r}")
         wanted[name] = Wanted(name, by_default if explicit is None else explicit)
     return tuple(wanted.values())
-
-
-def _flag(parameters: Mapping[str, Any], key: str, what: str) -> bool | None:
-    value = parameters.get(key)
-    if value is not None and not isinstance(value, bool):
-        raise InvalidRequest(f"{key!r} of {what} is not true or false.")
-    return value
 
 
 def encode_infer(tensors: Sequence[Tensor], call: InferCall, *, model: str, version: int) -> tuple[bytes, int | None]:

@@ -17,6 +17,7 @@ from hub.domain.tensors import BY_OIP
 from hub.domain.versions import Version
 from hub.protocol.codecs import oip
 from hub.protocol.codecs.oip import InferCall
+from hub.protocol.codecs.oip_parameters import priority_of, text_of, timeout_of
 from hub.protocol.frames import Buffer, Tensor, pack_strings
 from hub.protocol.messages import INFERENCE
 
@@ -54,7 +55,7 @@ def decode_infer(request: Any, signatures: Mapping[str, Signature]) -> InferCall
         SignatureNotFound: The signature that is asked for does not exist.
     """
     asked = parameters(request)
-    signature = choose_signature(signatures, oip.text_of(asked, "signature"))
+    signature = choose_signature(signatures, text_of(asked, "signature"))
     raw = list(request.raw_input_contents)
     if raw and len(raw) != len(request.inputs):
         raise InvalidRequest(
@@ -67,7 +68,7 @@ def decode_infer(request: Any, signatures: Mapping[str, Signature]) -> InferCall
         spec = oip.spec_of(entry, signature, found)
         found[spec.name] = oip.read_input(entry, spec, memoryview(raw[at] if raw else _typed(sent)))
     wanted = oip.wanted_of({"outputs": [{"name": output.name} for output in request.outputs]}, {}, signature)
-    priority, timeout_s = oip.priority_of(asked), oip.timeout_of(asked)
+    priority, timeout_s = priority_of(asked), timeout_of(asked)
     return InferCall(signature, oip.in_order(found, signature), wanted, request.id or None, priority, timeout_s)
 
 
