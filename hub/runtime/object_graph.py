@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import tensorflow as tf
+from tensorflow.python.framework import ops
 
 from hub.domain.errors import SignatureNotFound
 from hub.domain.signatures import Signature
@@ -19,6 +20,11 @@ from hub.runtime.orders import Order, WayName
 from hub.runtime.placement import on
 from hub.runtime.servable import Value, in_order, signature_of, turn_of
 from hub.runtime.ways import FROZEN, Takes, Way, others, plain
+
+
+def _gradients() -> dict[str, Any]:
+    """TensorFlow's gradient functions by name; loading a version that has its own (``swish`` has) adds them."""
+    return ops.gradient_registry._registry  # noqa: SLF001 - there is no public way to take one out
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +51,16 @@ class ObjectGraphServable:
         self.order = order
         self._device = device
         self._turn = turn_of(order)
+        self._gradients: set[str] = set()
         self._load()
 
     def _load(self) -> None:
+        self._forget_gradients()
+        before = set(_gradients())
         with on(self._device):
             # The root must live as long as its functions: they reference its variables weakly.
             self.root: Any = tf.saved_model.load(str(self.order.root))
+        self._gradients = _gradients().keys() - before
         self._calls: dict[str, _Call] = {}
         self._frozen: set[str] = set()
 
@@ -83,11 +93,19 @@ class ObjectGraphServable:
         if self._frozen == self.order.signatures.keys():
             self._calls = {name: replace(call, function=None, variables=()) for name, call in self._calls.items()}
             self.root = None
+            self._forget_gradients()
 
     def close(self) -> None:
         """Let go of the functions and the root."""
         self._calls.clear()
         self.root = None
+        self._forget_gradients()
+
+    def _forget_gradients(self) -> None:
+        """Take the version's custom gradients out of TensorFlow's registry, which would keep its variables for ever."""
+        for name in self._gradients:
+            _gradients().pop(name, None)
+        self._gradients = set()
 
     def _call(self, signature: str) -> _Call:
         if signature not in self._calls:

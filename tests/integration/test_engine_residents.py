@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import orjson
 import pytest
+import tensorflow as tf
+from tensorflow.python.framework import ops
 
 from hub.domain.errors import ModelFailed, TooLarge
 from hub.domain.signatures import SERVING_DEFAULT, Signature
@@ -21,6 +23,7 @@ from hub.runtime.loader import load_with
 from hub.runtime.orders import Choice, Loader, Order
 from hub.runtime.residents import Residents
 from hub.runtime.servable import as_array
+from hub.savedmodel.inspect import inspect
 
 pytestmark = pytest.mark.slow
 CPU = Device("cpu", 0)
@@ -166,6 +169,30 @@ def test_both_loaders_give_the_same_and_forget_what_a_call_wrote(tiny_models: Pa
     assert as_array(outputs["upper"]).tolist() == [b"B", b"Z\0"]
     counter.close()
     vocabulary.close()
+
+
+def test_a_version_that_goes_takes_its_gradients_with_it(tmp_path: Path) -> None:
+    """TensorFlow registers a loaded version's custom gradients for good, and with them its variables."""
+
+    @tf.custom_gradient
+    def doubled(x: tf.Tensor):
+        return 2 * x, lambda upstream: 2 * upstream
+
+    module = tf.Module()
+    module.weight = tf.Variable([1.0, 2.0])
+    module.call = tf.function(
+        lambda x: {"y": doubled(x * module.weight)}, input_signature=[tf.TensorSpec([None, 2], tf.float32, name="x")]
+    )
+    options = tf.saved_model.SaveOptions(experimental_custom_gradients=True)
+    tf.saved_model.save(module, str(tmp_path), signatures={SERVING_DEFAULT: module.call}, options=options)
+    loaded = Order("swish", tmp_path, "object_graph", 1, inspect(tmp_path).signatures)
+    before = set(ops.gradient_registry.list())
+    servable = load_with("object_graph", loaded, CPU)
+    assert set(ops.gradient_registry.list()) > before
+    outputs = servable.run(SERVING_DEFAULT, {"x": np.ones((1, 2), np.float32)})
+    np.testing.assert_array_equal(as_array(outputs["y"]), [[2.0, 4.0]])
+    servable.close()
+    assert set(ops.gradient_registry.list()) == before
 
 
 def test_candidates_fit_the_specs_and_strings_keep_their_last_zero() -> None:
