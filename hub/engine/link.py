@@ -22,7 +22,7 @@ _log = structlog.get_logger()
 
 
 class Link:
-    """The engine's end of a worker's stream."""
+    """The engine's end of a worker's stream; ``loaded`` has the bytes of each version that the worker holds."""
 
     def __init__(
         self,
@@ -38,6 +38,7 @@ class Link:
             on_stuck: Called where one is computed longer.
             on_news: Given what the worker tells without being asked.
         """
+        self.loaded: dict[str, int] = {}
         self._stream = FrameStream(self._settle, self._end)
         self._grace_s = grace_s
         self._on_stuck = on_stuck
@@ -55,6 +56,11 @@ class Link:
     def in_flight(self) -> int:
         """Requests whose reply has not come, given up or not."""
         return len(self._waiting)
+
+    @property
+    def is_ended(self) -> bool:
+        """Whether nothing will come any more."""
+        return self._ended.is_set()
 
     async def listen(self) -> None:
         """Wait until the stream ends; then every call that waits is lost."""
@@ -94,6 +100,11 @@ class Link:
         if problem is not None:
             raise from_problem(problem["status"], problem)
         return frame
+
+    async def drain(self) -> None:
+        """Wait until nobody waits for a reply any more; for who sends no more calls."""
+        while waiting := [reply for reply in self._waiting.values() if not reply.done()]:
+            await asyncio.wait(waiting)
 
     def close(self) -> None:
         """End the stream and every call."""

@@ -27,6 +27,7 @@ from hub.domain.reports import ProbeResult
 from hub.engine.choices import Choices
 from hub.engine.engine import EngineStatus, Target
 from hub.engine.goldens import Goldens, ReadGolden
+from hub.engine.link import Link
 from hub.engine.placement import choose
 from hub.engine.prober import Prober
 from hub.engine.supervisor import Batching, Supervisor
@@ -38,6 +39,7 @@ from hub.storage.snapshots import Snapshots
 from hub.telemetry import metrics, tracing
 
 LOAD_DEADLINE_S = 300.0
+_MAX_REMEMBERED = 1_024
 _log = structlog.get_logger()
 
 
@@ -78,6 +80,7 @@ class LocalEngine:
         self._max_in_flight = max_in_flight
         self._drain_s = drain_s
         self._choices = Choices(tuned_dir or run_dir)
+        self._loaded_targets: dict[Target, None] = {}  # the most recently loaded last
         self._goldens = Goldens(run_dir / "golden", golden)
         self._supervisors = [
             Supervisor(
@@ -88,6 +91,7 @@ class LocalEngine:
                 grace_s=grace_s,
                 on_change=self._note_change,
                 on_tuned=partial(self._note_tuned, Device.parse(device)),
+                prepare=partial(self._prepare, position),
             )
             for position, device in enumerate(devices)
         ]
@@ -191,7 +195,8 @@ class LocalEngine:
         only = self._supervisors[0]
         if len(self._supervisors) > 1 or only.link is None or target.digest not in only.loaded:
             return None
-        return self._read(only, target, await only.link.call(header, inputs, deadline_at))
+        link = only.link
+        return self._read(link, target, await link.call(header, inputs, deadline_at))
 
     async def _ask(
         self, target: Target, header: Mapping[str, Any], inputs: Sequence[Tensor], deadline_at: float
@@ -199,16 +204,17 @@ class LocalEngine:
         while True:
             supervisor = await self._worker_for(target)
             await self._ensure(supervisor, target)
-            if supervisor.link is None:
+            link = supervisor.link
+            if link is None:
                 continue
-            answered = self._read(supervisor, target, await supervisor.link.call(header, inputs, deadline_at))
+            answered = self._read(link, target, await link.call(header, inputs, deadline_at))
             if answered is not None:
                 return answered
 
-    def _read(self, supervisor: Supervisor, target: Target, reply: Frame) -> list[Tensor] | None:
+    def _read(self, link: Link, target: Target, reply: Frame) -> list[Tensor] | None:
         """What a worker answered; None where it has not what was asked, having evicted it for another target."""
         if reply.header.get("not_loaded"):
-            supervisor.loaded = reply.header["resident"]
+            link.loaded = reply.header["resident"]
             return None
         if "batch" in reply.header:
             _observe(target.digests[0], reply.header["batch"])
@@ -253,18 +259,36 @@ class LocalEngine:
         return forget
 
     async def _load(self, supervisor: Supervisor, target: Target, *, is_tuned: bool = False) -> None:
-        async with self._orders(target, supervisor.device) as orders:
-            if supervisor.link is None:
-                raise WorkerLost("The worker died while a version was being loaded.", remedy="Send the request again.")
+        link = supervisor.link
+        if link is None:
+            raise WorkerLost("The worker died while a version was being loaded.", remedy="Send the request again.")
+        await self._load_there(link, supervisor.device, target, is_tuned=is_tuned)
+
+    async def _load_there(self, link: Link, device: Device, target: Target, *, is_tuned: bool) -> None:
+        async with self._orders(target, device) as orders:
             header = {"op": "load", "orders": [order.dump() for order in orders], "is_tuned": is_tuned}
             deadline_at = asyncio.get_running_loop().time() + LOAD_DEADLINE_S
             try:
                 async with asyncio.timeout_at(deadline_at):
-                    reply = await supervisor.link.call(header, (), deadline_at)
+                    reply = await link.call(header, (), deadline_at)
             except TimeoutError as error:
                 detail = f"Loading took longer than {LOAD_DEADLINE_S:g} s."
                 raise DeadlineExceeded(detail, digest=target.digest) from error
-        supervisor.loaded = reply.header["resident"]
+        link.loaded = reply.header["resident"]
+        self._loaded_targets.pop(target, None)
+        self._loaded_targets[target] = None
+        if len(self._loaded_targets) > _MAX_REMEMBERED:
+            del self._loaded_targets[next(iter(self._loaded_targets))]
+
+    async def _prepare(self, position: int, link: Link) -> None:
+        """Load in a worker that takes another's place what that one has loaded."""
+        supervisor = self._supervisors[position]
+        for target in list(self._loaded_targets):
+            if all(digest in supervisor.loaded for digest in target.digests):
+                try:
+                    await self._load_there(link, supervisor.device, target, is_tuned=True)
+                except HubError as error:
+                    _log.info("version.not_loaded", digest=target.digest, error=str(error))
 
     @asynccontextmanager
     async def _orders(self, target: Target, device: Device) -> AsyncIterator[list[Order]]:

@@ -1,13 +1,17 @@
 """A supervised worker: started, watched, and started again when it dies, with a pause that grows.
 
-Laws: at most one process at a time; a worker is ``ready`` from its first frame until its stream ends; whatever ends the
-process, every request inside fails at once and the next process knows nothing of it.
+A worker whose memory does not come back is replaced: a new process is started beside it and loads what it has loaded;
+then requests go there, and the old one ends when those inside are answered.
+
+Laws: requests go to one process at a time; a worker is ``ready`` from its first frame until its stream ends; whatever
+ends the process by itself, every request inside fails at once and the next process knows nothing of it; a replacement
+fails nobody, and one that cannot be had leaves the worker as it is.
 """
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +27,7 @@ from hub.runtime.orders import Choice
 _FIRST_PAUSE_S = 0.2
 _LONGEST_PAUSE_S = 30.0
 _HEALTHY_S = 60.0
+_REPLACED_WITHIN_S = 600.0
 _log = structlog.get_logger()
 
 
@@ -39,6 +44,16 @@ class Batching:
     delay_s: float = 0.0
 
 
+@dataclass(slots=True, eq=False)
+class _Life:
+    """A worker process and the link to it; ``ready`` once it has said hello, with what its versions may take."""
+
+    child: Child
+    link: Link
+    ready: asyncio.Event = field(default_factory=asyncio.Event)
+    budget_bytes: int = 0
+
+
 class Supervisor:
     """Keeps one worker process running on one device."""
 
@@ -52,6 +67,7 @@ class Supervisor:
         grace_s: float,
         on_change: Callable[[], None],
         on_tuned: Callable[[str, Mapping[str, Choice]], None],
+        prepare: Callable[[Link], Awaitable[None]],
     ) -> None:
         """Prepare.
 
@@ -63,22 +79,37 @@ class Supervisor:
             grace_s: How long it may compute past a request's deadline before it is killed.
             on_change: Called whenever the worker becomes ready or ceases to be.
             on_tuned: Told how a version's signatures are called best on this device.
+            prepare: Has a process that takes another's place load what that one has loaded.
         """
         self.device = device
-        self.loaded: dict[str, int] = {}
-        self.link: Link | None = None
         self._home = home
         self._wanted_budget_bytes = budget_bytes
-        self._budget_bytes: int | None = None
         self._batching = batching
         self._grace_s = grace_s
         self._on_change = on_change
         self._on_tuned = on_tuned
-        self._child: Child | None = None
+        self._prepare = prepare
+        self._life: _Life | None = None
+        self._lives: list[_Life] = []
+        self._wants_another = asyncio.Event()
         self._state: WorkerState = "starting"
         self._restarts = 0
         self._is_stopping = False
         self._running: asyncio.Task[None] | None = None
+
+    @property
+    def link(self) -> Link | None:
+        """Where requests go; None while no process is ready."""
+        return self._life.link if self._life and not self._life.link.is_ended else None
+
+    @property
+    def loaded(self) -> Mapping[str, int]:
+        """Bytes of each version that is loaded where requests go."""
+        return self._life.link.loaded if self._life else {}
+
+    def recycle(self) -> None:
+        """Have the worker replaced by a new process, while it goes on serving."""
+        self._wants_another.set()
 
     def start(self) -> None:
         """Begin to keep a worker running."""
@@ -96,12 +127,12 @@ class Supervisor:
         """The worker as it is now."""
         return WorkerStatus(
             device=str(self.device),
-            pid=self._child.pid if self._child else None,
+            pid=living.child.pid if (living := self._life or next(iter(self._lives), None)) else None,
             state=self._state,
             loaded=dict(self.loaded),
             in_flight=self.link.in_flight if self.link else 0,
             restarts=self._restarts,
-            budget_bytes=self._budget_bytes,
+            budget_bytes=self._life.budget_bytes if self._life else None,
         )
 
     async def _keep_running(self) -> None:
@@ -110,7 +141,7 @@ class Supervisor:
         while True:
             began = loop.time()
             try:
-                await self._run_once()
+                await self._run()
             except HubError as error:
                 _log.error("worker.failed", device=str(self.device), detail=str(error))
             pause_s = _FIRST_PAUSE_S if loop.time() - began > _HEALTHY_S else pause_s
@@ -118,39 +149,110 @@ class Supervisor:
             await asyncio.sleep(pause_s)
             pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
 
-    async def _run_once(self) -> None:
+    async def _run(self) -> None:
+        """Serve by one process, and then by those that take its place, until one ends by itself."""
+        try:
+            life = await self._begin(self._home)
+            await _until_ready(life)
+            self._adopt(life)
+            while await self._wants_replacement(life):
+                life = await self._replacement(life) or life
+        finally:
+            self._life = None
+            self._enter("restarting")
+            for each in list(self._lives):
+                await self._end(each)
+
+    async def _begin(self, home: Path) -> _Life:
+        """Start a process."""
         batching = self._batching
         arguments = ["--device", str(self.device)]
         arguments += ["--max-rows", str(batching.max_rows), "--delay-s", str(batching.delay_s)]
         if self._wanted_budget_bytes is not None:
             arguments += ["--budget-bytes", str(self._wanted_budget_bytes)]
-        name = f"worker {self.device}"
-        child = self._child = await start_module(name, "hub.runtime.worker", arguments, self.device, self._home)
-        link = Link(grace_s=self._grace_s, on_stuck=child.kill, on_news=lambda news: self._hear(child, link, news))
-        try:
-            await link.connect(child.socket)
-            await link.listen()
-            if self.link is None:
-                raise NotAvailable(f"The worker of {self.device} ended before it was ready.")
-        finally:
-            self.link, self.loaded, self._child = None, {}, None
-            self._enter("restarting")
-            link.close()
-            child.kill()
-            code = await child.ended()
-            level = logging.INFO if self._is_stopping else logging.WARNING
-            _log.log(level, "worker.ended", device=str(self.device), pid=child.pid, code=code)
+        child = await start_module(f"worker {self.device}", "hub.runtime.worker", arguments, self.device, home)
+        link = Link(grace_s=self._grace_s, on_stuck=child.kill, on_news=lambda news: self._hear(life, news))
+        life = _Life(child, link)
+        self._lives.append(life)
+        await link.connect(child.socket)
+        return life
 
-    def _hear(self, child: Child, link: Link, news: Mapping[str, Any]) -> None:
+    async def _end(self, life: _Life) -> None:
+        """End a process, whatever it does."""
+        self._lives.remove(life)
+        is_by_itself = life.link.is_ended and not self._is_stopping
+        life.link.close()
+        life.child.kill()
+        code = await life.child.ended()
+        level = logging.WARNING if is_by_itself else logging.INFO
+        _log.log(level, "worker.ended", device=str(self.device), pid=life.child.pid, code=code)
+
+    def _adopt(self, life: _Life) -> None:
+        """Send requests there from now on."""
+        self._life = life
+        _log.info("worker.ready", device=str(self.device), pid=life.child.pid, budget_bytes=life.budget_bytes)
+        self._enter("ready")
+
+    async def _wants_replacement(self, life: _Life) -> bool:
+        """Wait until a process is to be replaced; False where it has ended."""
+        ended = asyncio.ensure_future(life.link.listen())
+        wanted = asyncio.ensure_future(self._wants_another.wait())
+        try:
+            await asyncio.wait((ended, wanted), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            ended.cancel()
+            wanted.cancel()
+        self._wants_another.clear()
+        return not life.link.is_ended
+
+    async def _replacement(self, life: _Life) -> _Life | None:
+        """Start a process, have it load what the present one has, and send requests there; None where it cannot be."""
+        _log.info("worker.replacing", device=str(self.device), pid=life.child.pid)
+        successor = None
+        try:
+            async with asyncio.timeout(_REPLACED_WITHIN_S):
+                successor = await self._begin(self._home.with_name(f"{self._home.name}-{life.child.pid}"))
+                await _until_ready(successor)
+                await self._prepare(successor.link)
+            if successor.link.is_ended:
+                raise NotAvailable("The new worker ended before it was needed.")
+        except (HubError, TimeoutError, OSError) as error:
+            _log.error("worker.not_replaced", device=str(self.device), reason=str(error))
+            if successor is not None:
+                await self._end(successor)
+            return None
+        self._adopt(successor)
+        await life.link.drain()
+        await self._end(life)
+        return successor
+
+    def _hear(self, life: _Life, news: Mapping[str, Any]) -> None:
         if "tuned" in news:
             choices = {name: Choice.parse(choice) for name, choice in news["choices"].items()}
             self._on_tuned(news["tuned"], choices)
-            return
-        self._budget_bytes = news["budget_bytes"]
-        self.link = link
-        _log.info("worker.ready", device=str(self.device), pid=child.pid, budget_bytes=self._budget_bytes)
-        self._enter("ready")
+        elif "leaked_bytes" in news:
+            _log.warning("worker.leaks", device=str(self.device), pid=life.child.pid, bytes=news["leaked_bytes"])
+            self.recycle()
+        else:
+            life.budget_bytes = news["budget_bytes"]
+            life.ready.set()
 
     def _enter(self, state: WorkerState) -> None:
         self._state = state
         self._on_change()
+
+
+async def _until_ready(life: _Life) -> None:
+    """Wait for a process's first frame.
+
+    Raises:
+        NotAvailable: It ended before.
+    """
+    ready, ended = asyncio.ensure_future(life.ready.wait()), asyncio.ensure_future(life.link.listen())
+    try:
+        await asyncio.wait((ready, ended), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        ready.cancel()
+        ended.cancel()
+    if not life.ready.is_set():
+        raise NotAvailable("A worker ended before it was ready.")

@@ -3,7 +3,7 @@
 The table belongs to the event loop; TensorFlow loads and tunes on threads beside those that compute, so that nobody
 waits for a version he did not ask for. Laws: a version is loaded once however many ask for it and however many
 heads stand on it; what is not loaded is said to be so, never loaded in passing; loading evicts only as much as it must;
-what is evicted goes when the last computation on it has ended.
+what is evicted goes when the last computation on it has ended, and memory that does not come back then is told.
 """
 
 import asyncio
@@ -32,6 +32,8 @@ from hub.savedmodel.inspect import inspect
 
 _log = structlog.get_logger()
 OnTuned = Callable[[str, dict[str, Choice]], None]
+_MIN_LEAK_BYTES = 512 << 20
+_LEAK_SHARE = 0.25  # of the budget
 
 
 @dataclass(slots=True, eq=False)
@@ -56,7 +58,14 @@ class Resident:
 class Residents:
     """Loaded versions by digest."""
 
-    def __init__(self, device: Device, budget_bytes: int, on_tuned: OnTuned, sizes: Sequence[int] = ()) -> None:
+    def __init__(
+        self,
+        device: Device,
+        budget_bytes: int,
+        on_tuned: OnTuned,
+        sizes: Sequence[int] = (),
+        on_leak: Callable[[int], None] = lambda _bytes: None,
+    ) -> None:
         """Start empty.
 
         Args:
@@ -64,11 +73,14 @@ class Residents:
             budget_bytes: What they may take together.
             on_tuned: Hears how a version is called best.
             sizes: Allowed batch sizes, which a version is warmed up with; any where there are none.
+            on_leak: Told how many bytes did not come back when a version went, where they are many.
         """
         self._device = device
         self._budget_bytes = budget_bytes
         self._on_tuned = on_tuned
         self._sizes = sizes
+        self._on_leak = on_leak
+        self._empty_bytes = used_bytes(device)
         self._loaded: dict[str, Resident] = {}
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="loader")
         self._tuner = ThreadPoolExecutor(1, thread_name_prefix="tuner")
@@ -102,7 +114,7 @@ class Residents:
         for resident in residents:
             resident.users -= 1
             if resident.is_evicted and not resident.users:
-                self._thread.submit(_close, resident.servable)
+                self._close(resident.servable)
 
     async def load(self, orders: Sequence[Order], *, is_tuned: bool = False) -> None:
         """Load what is not loaded yet; all of them stay together.
@@ -172,7 +184,19 @@ class Residents:
         resident.is_evicted = True
         _log.info("version.evicted", digest=digest, bytes=resident.size_bytes)
         if not resident.users:
-            self._thread.submit(_close, resident.servable)
+            self._close(resident.servable)
+
+    def _close(self, servable: Servable) -> None:
+        closing = asyncio.get_running_loop().run_in_executor(self._thread, _close, servable, self._device)
+        closing.add_done_callback(self._look)
+
+    def _look(self, closed: "asyncio.Future[int]") -> None:
+        """See whether memory came back. While a version is being tuned nobody can tell."""
+        if closed.cancelled() or closed.exception() is not None or self._tuning:
+            return
+        leaked = closed.result() - self._empty_bytes - sum(self.sizes.values())
+        if leaked > max(_MIN_LEAK_BYTES, self._budget_bytes * _LEAK_SHARE):
+            self._on_leak(leaked)
 
     async def _on(self, thread: ThreadPoolExecutor, work: Callable[..., Any], *arguments: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(thread, work, *arguments)
@@ -233,6 +257,8 @@ def _settle(servable: Servable) -> None:
     release()
 
 
-def _close(servable: Servable) -> None:
+def _close(servable: Servable, device: Device) -> int:
+    """Let a version go; gives what is still used."""
     servable.close()
     release()
+    return used_bytes(device)

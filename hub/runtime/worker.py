@@ -6,7 +6,7 @@ loaded is loaded beside them. Messages by their ``op``: ``load`` (``orders``, ``
 heads at once) and ``cancel`` (the ``id`` of a request, which is dropped if it waits still). Every ``load`` and
 ``infer`` gets exactly one reply with its ``id``: tensors, or a ``problem``, or ``not_loaded``, or ``cancelled``; one
 that ``is_traced`` is told of its batch as well. The first frame tells the worker's ``budget_bytes``; other frames with
-the id 0 tell how a version was ``tuned``.
+the id 0 tell how a version was ``tuned``, and of ``leaked_bytes``.
 
 Laws: a model's error is an answer, never the end of the worker; no reply names a path of this machine; no request waits
 while a stream is free; when the stream ends the process ends, whatever the device threads do.
@@ -78,7 +78,7 @@ class Worker:
         self._stream = FrameStream(self._take, self._end)
         self._ended = asyncio.Event()
         self._sizes = tuple(size for size in _GPU_SIZES if size <= max_rows) if device.kind == "gpu" else ()
-        self._residents = Residents(device, budget_bytes, self._tuned, self._sizes)
+        self._residents = Residents(device, budget_bytes, self._tuned, self._sizes, self._leaked)
         self._idle = streams(device)
         self._streams = ThreadPoolExecutor(self._idle, thread_name_prefix="device")
         self._queues: Queues[Job] = Queues(delay_s)
@@ -132,6 +132,9 @@ class Worker:
         self._forget_places()
         dumped = {name: choice.dump() for name, choice in choices.items()}
         self._send(0, {"tuned": digest, "choices": dumped})
+
+    def _leaked(self, leaked_bytes: int) -> None:
+        self._send(0, {"leaked_bytes": leaked_bytes})
 
     def _infer(self, request_id: int, frame: Frame) -> None:
         header = frame.header

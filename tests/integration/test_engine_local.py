@@ -13,7 +13,7 @@ import numpy as np
 import orjson
 import pytest
 
-from hub.domain.errors import ModelFailed, WorkerLost
+from hub.domain.errors import ModelFailed, NotAvailable, WorkerLost
 from hub.domain.reports import ProbeResult
 from hub.domain.signatures import SERVING_DEFAULT
 from hub.engine.engine import Target
@@ -149,6 +149,68 @@ def test_a_killed_worker_fails_only_what_is_inside_and_comes_back(bench: Bench) 
     bench.runner.run(kill())
     assert bench.infer(bench.target("doubler"), [vectors()]) == [[[2.0, 2.0]], 2.0]
     assert bench.engine.status().workers[0].restarts == before + 1
+
+
+def test_a_worker_is_replaced_while_it_serves_and_nobody_fails(bench: Bench) -> None:
+    (supervisor,) = bench.engine._supervisors
+    head_of = bench.target("trunk")
+    targets = [bench.target("doubler"), head_of, bench.target("head", trunk=head_of.digest)]
+    names = ["x", "inputs", "inputs"]
+
+    async def crowd() -> tuple[set[int | None], list[int], dict[str, int]]:
+        for target in targets:
+            await bench.engine.load(target)
+        first = bench.engine.status().workers[0]
+        pids: set[int | None] = {first.pid}
+        counts = [0] * len(targets)
+        stop = asyncio.Event()
+
+        async def work(at: int) -> None:
+            while not stop.is_set():
+                answer = await bench.ask(targets[at], [vectors(names[at])])
+                assert len(answer) > 0
+                counts[at] += 1
+
+        working = [asyncio.create_task(work(at)) for at in range(len(targets)) for _ in range(3)]
+        supervisor.recycle()
+        async with asyncio.timeout(120):
+            while len(supervisor._lives) != 1 or bench.engine.status().workers[0].pid == first.pid:
+                pids.add(bench.engine.status().workers[0].pid)
+                await asyncio.sleep(0.02)
+        taken_over = dict(supervisor.loaded)
+        await asyncio.sleep(0.3)
+        stop.set()
+        await asyncio.gather(*working)
+        pids.add(bench.engine.status().workers[0].pid)
+        return pids, counts, taken_over
+
+    before = bench.engine.status().workers[0].restarts
+    pids, counts, taken_over = bench.runner.run(crowd())
+    assert len(pids) == 2
+    assert None not in pids
+    assert all(counts)
+    assert {digest for target in targets for digest in target.digests} <= taken_over.keys()
+    assert bench.engine.status().workers[0].restarts == before
+
+
+def test_a_worker_that_cannot_be_replaced_stays(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    (supervisor,) = bench.engine._supervisors
+    bench.infer(bench.target("doubler"), [vectors()])
+    pid = bench.engine.status().workers[0].pid
+
+    async def refuse(*_: object) -> None:
+        raise NotAvailable("No more processes.")
+
+    async def recycle() -> None:
+        monkeypatch.setattr("hub.engine.supervisor.start_module", refuse)
+        supervisor.recycle()
+        await asyncio.sleep(0.5)
+        assert not supervisor._wants_another.is_set()
+
+    bench.runner.run(recycle())
+    monkeypatch.undo()
+    assert bench.infer(bench.target("doubler"), [vectors()]) == [[[2.0, 2.0]], 2.0]
+    assert bench.engine.status().workers[0].pid == pid
 
 
 def test_a_probe_compares_loaders_and_finds_variables_the_session_does_not(bench: Bench) -> None:

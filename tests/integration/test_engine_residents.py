@@ -21,7 +21,7 @@ from hub.runtime.devices import Device
 from hub.runtime.failures import scrub
 from hub.runtime.loader import load_with
 from hub.runtime.orders import Choice, Loader, Order
-from hub.runtime.residents import Residents
+from hub.runtime.residents import Resident, Residents
 from hub.runtime.servable import as_array
 from hub.savedmodel.inspect import inspect
 
@@ -70,6 +70,26 @@ def test_what_is_evicted_while_it_computes_goes_afterwards(tiny_models: Path) ->
         residents.let_go(held)
 
     asyncio.run(evict())
+
+
+@pytest.mark.parametrize(("left_behind", "told"), [(600 * MIB, [598 * MIB]), (300 * MIB, [])])
+def test_memory_that_does_not_come_back_is_told(
+    tiny_models: Path, monkeypatch: pytest.MonkeyPatch, left_behind: int, told: list[int]
+) -> None:
+    heard: list[int] = []
+
+    async def evict() -> None:
+        monkeypatch.setattr("hub.runtime.residents.used_bytes", lambda _device: 0)
+        residents = Residents(CPU, 3 * MIB, lambda _digest, _choices: None, on_leak=heard.append)
+        await residents.load([order(tiny_models / "doubler")], is_tuned=True)
+        monkeypatch.setattr("hub.runtime.residents.used_bytes", lambda _device: left_behind)
+        residents._evict("doubler")
+        residents._loaded["other"] = Resident(None, 2 * MIB)
+        await asyncio.get_running_loop().run_in_executor(residents._thread, lambda: None)
+        await asyncio.sleep(0.05)
+
+    asyncio.run(evict())
+    assert heard == told
 
 
 def test_versions_loaded_together_stay_together(tiny_models: Path) -> None:
