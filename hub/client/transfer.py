@@ -6,12 +6,12 @@ is killed leaves to the next one all but the blobs in flight.
 """
 
 import threading
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from contextlib import closing
 from dataclasses import dataclass
 from typing import TypeVar
 
+from hub.client.arriving import arrive
 from hub.client.digesting import Source, changed
 from hub.client.http import Http, backoff_s
 from hub.client.pace import Pace
@@ -29,11 +29,10 @@ from hub.domain.errors import (
     StoreUnreachable,
     TransferFailed,
 )
-from hub.storage.assembly import Assembly
+from hub.storage.assembly import Assembly, Sink
 
 ATTEMPTS = 8
 THREADS = 4
-_PIECE_BYTES = 128 << 10  # small enough to be still in a core's cache on its way from the socket to the file
 _Item = TypeVar("_Item")
 _WORTH_ANOTHER_TRY = (HubUnreachable, NotAvailable, Overloaded, StoreRefused, StoreUnreachable)
 
@@ -86,11 +85,11 @@ class Transfer:
         """
         stop = threading.Event()
 
-        def fetch(item: tuple[str, int]) -> None:
-            self._download(assembly, *item, stop)
-            on_done(item[0])
+        def fetch(digest: str) -> None:
+            self._download(assembly, digest, stop)
+            on_done(digest)
 
-        in_threads(fetch, assembly.missing.items(), stop)
+        in_threads(fetch, assembly.missing, stop)
 
     def _upload(self, digest: str, source: Source, stop: threading.Event) -> None:
         packed = pack(source)
@@ -111,35 +110,36 @@ class Transfer:
 
         self._with_retries(digest, send, stop)
 
-    def _download(self, assembly: Assembly, digest: str, size: int, stop: threading.Event) -> None:
+    def _download(self, assembly: Assembly, digest: str, stop: threading.Event) -> None:
         for is_last in (False, True):
-            with closing(self._pieces(digest, size, stop)) as pieces:
-                counted = self._counted(pieces, stop)
-                try:
-                    assembly.write(digest, counted.pieces())
-                except DigestMismatch as error:
-                    counted.take_back()
-                    if is_last:
-                        detail = f"Other bytes came than those of {digest}."
-                        raise TransferFailed(detail, remedy="Pull again.", digest=digest) from error
-                else:
-                    return
-
-    def _pieces(self, digest: str, size: int, stop: threading.Event) -> Generator[bytes, None, None]:
-        """The bytes of a blob, gone on with where the connection breaks."""
-        have = failures = 0
-        while have < size:
-            before = have
+            come = 0
             try:
-                with self.http.download(self.places.of(digest), start=have) as response:
-                    # Who knows no ranges begins at the beginning.
-                    skip = have if response.status != 206 else 0
-                    while piece := response.read(_PIECE_BYTES):
-                        fresh, skip = piece[skip:], max(0, skip - len(piece))
-                        have += len(fresh)
-                        yield fresh
+                with assembly.sink(digest) as sink:
+                    for count in self._arrivals(digest, sink, stop):
+                        come += count
+            except DigestMismatch as error:
+                self.meter.add(-come)
+                if is_last:
+                    detail = f"Other bytes came than those of {digest}."
+                    raise TransferFailed(detail, remedy="Pull again.", digest=digest) from error
+            else:
+                return
+
+    def _arrivals(self, digest: str, sink: Sink, stop: threading.Event) -> Iterator[int]:
+        """Have a blob's bytes come, and go on where the connection breaks; gives how many came, each time."""
+        failures = 0
+        while sink.count < sink.size:
+            before = sink.count
+            try:
+                with self.http.download(self.places.of(digest), start=sink.count) as response:
+                    for count in arrive(response, sink):
+                        if stop.is_set():
+                            raise _Stopped
+                        self.pace.take(count)
+                        self.meter.add(count)
+                        yield count
             except _WORTH_ANOTHER_TRY as error:
-                failures = 0 if have > before else failures + 1
+                failures = 0 if sink.count > before else failures + 1
                 self._after_failure(digest, error, failures, stop)
 
     def _with_retries(self, digest: str, send: Callable[[], None], stop: threading.Event) -> None:

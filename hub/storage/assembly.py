@@ -16,7 +16,7 @@ import os
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
@@ -29,6 +29,7 @@ from hub.storage.disk import begin_sync
 _AT_ONCE = 4
 _POPULATED = mmap.MAP_SHARED | getattr(mmap, "MAP_POPULATE", 0)
 _WORTH_BEGINNING = 1 << 20
+CANNOT_SPLICE = (errno.EINVAL, errno.ENOSYS, errno.EPERM)  # some file systems and sandboxes
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +113,74 @@ class _Whole:
         self.hashed += 1
 
 
+@dataclass(slots=True)
+class Sink:
+    """The first place of a blob; ``count`` of its ``size`` bytes have come.
+
+    Where ``is_seen`` its bytes are hashed as they come.
+    """
+
+    _spot: _Spot
+    _digest: str
+    size: int
+    _handle: int
+    _hash: "hashlib._Hash | None"
+    count: int = 0
+
+    @property
+    def is_seen(self) -> bool:
+        """Whether every byte must pass through this process."""
+        return self._hash is not None
+
+    def write(self, piece: bytes) -> int:
+        """Take the next bytes; gives how many.
+
+        Raises:
+            DigestMismatch: There are more than announced.
+            OSError: The disk is full or cannot be written.
+        """
+        if self._hash is not None:
+            self._hash.update(piece)
+        self._require(len(piece))
+        _write(self._handle, piece, self._spot.offset + self.count)
+        self.count += len(piece)
+        return len(piece)
+
+    def splice(self, pipe: int, count: int) -> None:
+        """Take the next ``count`` bytes from a pipe, unseen.
+
+        Raises:
+            DigestMismatch: There are more than announced.
+            OSError: The disk is full or cannot be written.
+        """
+        self._require(count)
+        end = self.count + count
+        while self.count < end:
+            offset = self._spot.offset + self.count
+            try:
+                self.count += os.splice(pipe, self._handle, end - self.count, offset_dst=offset)
+            except OSError as error:
+                if error.errno not in CANNOT_SPLICE:
+                    raise
+                piece = os.read(pipe, end - self.count)
+                _write(self._handle, piece, offset)
+                self.count += len(piece)
+
+    def check(self) -> None:
+        """See that all has come.
+
+        Raises:
+            DigestMismatch: Something is missing, or is not what was announced.
+        """
+        is_right = self._hash is None or f"sha256:{self._hash.hexdigest()}" == self._digest
+        if self.count != self.size or not is_right:
+            raise _mismatch(self._spot, self._digest)
+
+    def _require(self, more: int) -> None:
+        if self.count + more > self.size:
+            raise _mismatch(self._spot, self._digest)
+
+
 class Assembly:
     """The files of a version in ``root``, to be filled."""
 
@@ -165,24 +234,29 @@ class Assembly:
             pieces: Its bytes in order.
 
         Raises:
+            DigestMismatch: See :meth:`sink`.
+            OSError: The disk is full or cannot be written.
+        """
+        with self.sink(digest) as sink:
+            for piece in pieces:
+                sink.write(piece)
+
+    @contextmanager
+    def sink(self, digest: str) -> Iterator["Sink"]:
+        """Where a blob's bytes go, one of :attr:`missing`; at the end they are whole, or that is said.
+
+        Raises:
             DigestMismatch: They are more or fewer than announced, or not those of a file that is this blob alone.
             OSError: The disk is full or cannot be written.
         """
         first, *others = self._spots[digest]
         size = self._sizes[digest]
-        hashed = hashlib.sha256() if any(spot.owner.is_one_blob for spot in self._spots[digest]) else None
-        count = 0
         handle = os.open(first.path, os.O_RDWR)
         try:
-            for piece in pieces:
-                if hashed is not None:
-                    hashed.update(piece)
-                if count + len(piece) > size:
-                    raise _mismatch(first, digest)
-                _write(handle, piece, first.offset + count)
-                count += len(piece)
-            if count != size or (hashed is not None and f"sha256:{hashed.hexdigest()}" != digest):
-                raise _mismatch(first, digest)
+            is_seen = any(spot.owner.is_one_blob for spot in self._spots[digest])
+            sink = Sink(first, digest, size, handle, hashlib.sha256() if is_seen else None)
+            yield sink
+            sink.check()
             if self._is_to_last and size >= _WORTH_BEGINNING:
                 begin_sync(handle, first.offset, size)
             for spot in others:
