@@ -79,7 +79,7 @@ def limit(folder: Path, name: str, on: str) -> dict[str, dict[str, float]]:
         servable.run("serving_default", {"x": np.repeat(row, rows, axis=0)})
 
     found = {"plain": _timed(run)}
-    way = choose(servable, signature, iter([{"x": row}])).way
+    way = choose(servable, signature, iter([{"x": row}]), device).way
     return found | {way: _timed(run)}
 
 

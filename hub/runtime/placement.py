@@ -67,6 +67,21 @@ def session_config(device: Device) -> tf.compat.v1.ConfigProto:
 
 
 @contextmanager
+def exact() -> Iterator[None]:
+    """Compute in the full precision of float32, where a GPU would round factors to 10 bits (TensorFloat-32).
+
+    It holds for all of the process. What is set up meanwhile for a shape, such as the algorithm of a convolution, stays
+    that shape's: shapes that are served are better not called inside.
+    """
+    before = tf.config.experimental.tensor_float_32_execution_enabled()
+    tf.config.experimental.enable_tensor_float_32_execution(False)
+    try:
+        yield
+    finally:
+        tf.config.experimental.enable_tensor_float_32_execution(before)
+
+
+@contextmanager
 def on(device: Device) -> Iterator[None]:
     """Create and compute on the device.
 

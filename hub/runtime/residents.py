@@ -155,7 +155,8 @@ class Residents:
         try:
             golden = await self._on(self._tuner, _golden, order)
             for name in unknown:
-                resident.choices[name] = await self._on(self._tuner, _choose, resident.servable, name, golden)
+                choosing = _choose, resident.servable, name, golden, self._device
+                resident.choices[name] = await self._on(self._tuner, *choosing)
             await self._on(self._tuner, _settle, resident.servable)
             for name, choice in resident.choices.items():
                 await self._on(self._tuner, _warm, resident.servable, name, choice, golden, self._sizes)
@@ -237,9 +238,9 @@ def _made_up(servable: Servable, signature: Signature) -> Iterator[Arrays]:
     yield from candidates(signature.inputs, string_values(features))
 
 
-def _choose(servable: Servable, name: str, golden: Mapping[str, Sample]) -> Choice:
+def _choose(servable: Servable, name: str, golden: Mapping[str, Sample], device: Device) -> Choice:
     try:
-        return choose(servable, servable.order.signatures[name], _inputs(servable, name, golden))
+        return choose(servable, servable.order.signatures[name], _inputs(servable, name, golden), device)
     except Exception as error:  # noqa: BLE001 - models are other people's programs: they may raise anything
         _log.warning("signature.not_tuned", signature=name, error=repr(error)[:500])
         return Choice()

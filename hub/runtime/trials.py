@@ -76,11 +76,12 @@ def _mismatch(signature: Signature, values: Mapping) -> str:
     return ""
 
 
-def differences(ours: Arrays, theirs: Arrays, *, of_largest: bool = False) -> str:
+def differences(ours: Arrays, theirs: Arrays, *, of_largest: float | None = None) -> str:
     """Where two answers differ by more than 1e-4 relative and 1e-5 absolute; empty when they do not.
 
-    Two kernels of one computation, fused differently, differ in the last bits only. With ``of_largest`` it is relative
-    to the tensor's largest value: folding a normalisation into a convolution rounds at the size of its largest terms.
+    Two kernels of one computation, fused differently, differ in the last bits only. With ``of_largest`` they may differ
+    by that share of the tensor's largest value, and by 1e-5: folding a normalisation into a convolution rounds at the
+    size of its largest terms.
     """
     for name, left in ours.items():
         right = theirs[name]
@@ -91,8 +92,10 @@ def differences(ours: Arrays, theirs: Arrays, *, of_largest: bool = False) -> st
         else:
             wide = np.complex128 if left.dtype.kind == "c" else np.float64
             left, right = left.astype(wide), right.astype(wide)
-            largest = float(np.abs(left[np.isfinite(left)]).max(initial=0.0)) if of_largest else 0.0
-            relative, absolute = (0.0, _ABSOLUTE + _RELATIVE * largest) if of_largest else (_RELATIVE, _ABSOLUTE)
+            relative, absolute = _RELATIVE, _ABSOLUTE
+            if of_largest is not None:
+                largest = float(np.abs(left[np.isfinite(left)]).max(initial=0.0))
+                relative, absolute = 0.0, _ABSOLUTE + of_largest * largest
             same = np.allclose(left, right, relative, absolute, equal_nan=True)
         if not same:
             return f"Output {name!r} has other values."

@@ -16,7 +16,7 @@ from hub.domain.tensors import TensorSpec
 from hub.protocol.frames import from_numpy
 from hub.protocol.golden import Sample, write_golden
 from hub.runtime.candidates import MAX_BYTES, candidates, string_values
-from hub.runtime.choosing import warm
+from hub.runtime.choosing import choose, warm
 from hub.runtime.devices import Device
 from hub.runtime.failures import scrub
 from hub.runtime.loader import load_with
@@ -126,6 +126,23 @@ def test_the_ways_to_call_a_version_are_measured_and_the_rows_compared(tiny_mode
     assert found["counter"]["count_up"] == Choice()
     # A table cannot be frozen; chance is never the same twice, so nothing agrees with it.
     assert found["vocabulary"][SERVING_DEFAULT].way == found["dice"][SERVING_DEFAULT].way == "plain"
+
+
+def test_rows_are_told_apart_where_a_device_rounds_too(tiny_models: Path) -> None:
+    """As on a GPU: loosely in the sizes that are served, and once more in full precision in others."""
+    found = {}
+    for name in ("trunk", "centred", "dice"):
+        made = order(tiny_models / name)
+        signature = made.signatures[SERVING_DEFAULT]
+        inputs = candidates(signature.inputs, [])
+        found[name] = choose(load_with("object_graph", made, CPU), signature, inputs, Device("gpu", 0))
+    assert {name: choice.has_independent_rows for name, choice in found.items()} == {
+        "trunk": True,
+        "centred": False,
+        "dice": False,
+    }
+    assert found["trunk"].ratios.keys() > {"plain"}
+    assert tf.config.experimental.tensor_float_32_execution_enabled()
 
 
 def test_what_was_chosen_is_taken_up_without_measuring(tiny_models: Path) -> None:
