@@ -5,13 +5,15 @@ request; the first failure that trying again does not mend stops the other trans
 is killed leaves to the next one all but the blobs in flight.
 """
 
+import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TypeVar
 
-from hub.client.arriving import arrive
+from hub.client.arriving import WORTH_BYTES, arrive
 from hub.client.digesting import Source, changed
 from hub.client.http import Http, backoff_s
 from hub.client.pace import Pace
@@ -33,6 +35,7 @@ from hub.storage.assembly import Assembly, Sink
 
 ATTEMPTS = 8
 THREADS = 4
+_FEWEST_LARGE = 2
 _Item = TypeVar("_Item")
 _WORTH_ANOTHER_TRY = (HubUnreachable, NotAvailable, Overloaded, StoreRefused, StoreUnreachable)
 
@@ -84,12 +87,16 @@ class Transfer:
             HubError: The hub's problem, by its class.
         """
         stop = threading.Event()
+        sizes = dict(assembly.missing)
+        # More large blobs at once than there are cores only keep the hashing, which must keep pace, from them.
+        large = threading.Semaphore(max(_FEWEST_LARGE, os.cpu_count() or 1))
 
         def fetch(digest: str) -> None:
-            self._download(assembly, digest, stop)
+            with large if sizes[digest] > WORTH_BYTES else nullcontext():
+                self._download(assembly, digest, stop)
             on_done(digest)
 
-        in_threads(fetch, assembly.missing, stop)
+        in_threads(fetch, sizes, stop)
 
     def _upload(self, digest: str, source: Source, stop: threading.Event) -> None:
         packed = pack(source)
