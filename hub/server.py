@@ -318,7 +318,8 @@ class _Server(uvicorn.Server):
     async def _open_rpc(self) -> int:
         settings = self._house.settings
         self._rpc = rpc_server(self._house, tfserving_rpc.methods() | oip_rpc.methods())
-        place = f"[{settings.host}]" if ":" in settings.host else settings.host
+        host = settings.host or "0.0.0.0"  # noqa: S104 - what "" means for HTTP
+        place = f"[{host}]" if ":" in host else host
         port = self._rpc.add_insecure_port(f"{place}:{settings.rpc_port}")
         await self._rpc.start()
         return port

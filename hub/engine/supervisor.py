@@ -28,6 +28,7 @@ _FIRST_PAUSE_S = 0.2
 _LONGEST_PAUSE_S = 30.0
 _HEALTHY_S = 60.0
 _REPLACED_WITHIN_S = 600.0
+_WORTH_REPLACING_S = 600.0  # what has leaked so soon would leak again
 _log = structlog.get_logger()
 
 
@@ -50,6 +51,7 @@ class _Life:
 
     child: Child
     link: Link
+    began: float
     ready: asyncio.Event = field(default_factory=asyncio.Event)
     budget_bytes: int = 0
 
@@ -172,7 +174,7 @@ class Supervisor:
             arguments += ["--budget-bytes", str(self._wanted_budget_bytes)]
         child = await start_module(f"worker {self.device}", "hub.runtime.worker", arguments, self.device, home)
         link = Link(grace_s=self._grace_s, on_stuck=child.kill, on_news=lambda news: self._hear(life, news))
-        life = _Life(child, link)
+        life = _Life(child, link, asyncio.get_running_loop().time())
         self._lives.append(life)
         await link.connect(child.socket)
         return life
@@ -232,7 +234,8 @@ class Supervisor:
             self._on_tuned(news["tuned"], choices)
         elif "leaked_bytes" in news:
             _log.warning("worker.leaks", device=str(self.device), pid=life.child.pid, bytes=news["leaked_bytes"])
-            self.recycle()
+            if asyncio.get_running_loop().time() - life.began > _WORTH_REPLACING_S:
+                self.recycle()
         else:
             life.budget_bytes = news["budget_bytes"]
             life.ready.set()

@@ -1,6 +1,7 @@
 """Devices by name: ``gpu:0``, ``cpu:0``. Free of TensorFlow: the engine counts them without loading it.
 
-Law: a worker owns exactly one device; ``gpu:N`` means the N-th GPU that ``CUDA_VISIBLE_DEVICES`` leaves visible.
+Law: a worker owns exactly one device; ``gpu:N`` means the N-th GPU that ``CUDA_VISIBLE_DEVICES`` leaves visible, which
+may be a part of one (MIG), of which a process can only see one.
 """
 
 import os
@@ -15,6 +16,7 @@ from hub.domain.errors import InvalidName
 _NAME = re.compile(r"(cpu|gpu):(\d{1,3})")
 _GPU_NODE = re.compile(r"nvidia(\d+)")
 _NO_GPU = "-1"
+_PART_OF_GPU = "MIG-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,9 @@ def find_devices(environment: Mapping[str, str] = os.environ, dev: Path = Path("
     listed = environment.get("CUDA_VISIBLE_DEVICES")
     if listed is not None:
         chosen = [entry.strip() for entry in listed.split(",")]
-        before_invalid = chosen[: chosen.index(_NO_GPU)] if _NO_GPU in chosen else chosen
-        found = list(range(min(len(found), sum(bool(entry) for entry in before_invalid))))
+        before_invalid = [
+            entry for entry in (chosen[: chosen.index(_NO_GPU)] if _NO_GPU in chosen else chosen) if entry
+        ]
+        parts = sum(entry.startswith(_PART_OF_GPU) for entry in before_invalid)
+        found = list(range(min(len(found), len(before_invalid) - parts) + parts if found else 0))
     return [f"gpu:{index}" for index in range(len(found))] or ["cpu:0"]

@@ -44,16 +44,39 @@ def _gpu_bytes() -> int:
     """All memory of this worker's GPU, which TensorFlow itself does not tell.
 
     Raises:
-        NotAvailable: The driver's tool is not installed or does not know the GPU.
+        NotAvailable: Neither the driver's tool nor the driver knows it.
     """
     gpu = os.environ["CUDA_VISIBLE_DEVICES"]
+    if gpu.startswith("MIG-"):  # the tool tells of whole GPUs only
+        return _driver_bytes(gpu)
     command = ["nvidia-smi", f"--id={gpu}", "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
     try:
         answer = subprocess.run(command, capture_output=True, text=True, timeout=_ASK_S, check=True).stdout
         return int(answer.split()[0]) << 20
     except (OSError, subprocess.SubprocessError, ValueError, IndexError) as error:
-        remedy = "Set the workers' memory budget yourself, or install nvidia-smi."
-        raise NotAvailable(f"The memory of GPU {gpu} is not known.", remedy=remedy) from error
+        raise _unknown(gpu) from error
+
+
+def _driver_bytes(gpu: str) -> int:
+    """All memory of the only device that this process sees, by the driver itself.
+
+    Source: CUDA Driver API, ``cuInit``, ``cuDeviceGet``, ``cuDeviceTotalMem``.
+    """
+    device, total = ctypes.c_int(), ctypes.c_size_t()
+    try:
+        driver = ctypes.CDLL("libcuda.so.1")
+        codes = [driver.cuInit(0), driver.cuDeviceGet(ctypes.byref(device), 0)]
+        codes.append(driver.cuDeviceTotalMem_v2(ctypes.byref(total), device))
+    except (OSError, AttributeError) as error:
+        raise _unknown(gpu) from error
+    if any(codes):
+        raise _unknown(gpu)
+    return total.value
+
+
+def _unknown(gpu: str) -> NotAvailable:
+    remedy = "Set the workers' memory budget yourself, or install nvidia-smi."
+    return NotAvailable(f"The memory of GPU {gpu} is not known.", remedy=remedy)
 
 
 def _machine_bytes() -> int:

@@ -31,6 +31,15 @@ def test_every_visible_gpu_is_a_device(tmp_path: Path) -> None:
     assert find_devices({"CUDA_VISIBLE_DEVICES": "2,0"}, tmp_path) == ["gpu:0", "gpu:1"]
     assert find_devices({"CUDA_VISIBLE_DEVICES": "1,-1,2"}, tmp_path) == ["gpu:0"]
     assert find_devices({"CUDA_VISIBLE_DEVICES": ""}, tmp_path) == ["cpu:0"]
+    assert find_devices({"CUDA_VISIBLE_DEVICES": "GPU-1f,GPU-2e"}, tmp_path) == ["gpu:0", "gpu:1"]
+
+
+def test_parts_of_one_gpu_are_devices_of_their_own(tmp_path: Path) -> None:
+    parts = {"CUDA_VISIBLE_DEVICES": "MIG-aa, MIG-bb,MIG-cc"}
+    assert find_devices(parts, tmp_path) == ["cpu:0"]
+    (tmp_path / "nvidia0").touch()
+    assert find_devices(parts, tmp_path) == ["gpu:0", "gpu:1", "gpu:2"]
+    assert Device("gpu", 1).visible_gpus(parts) == "MIG-bb"
 
 
 def test_a_gpu_beyond_the_visible_ones_sees_none() -> None:
