@@ -58,9 +58,8 @@ def find_devices(environment: Mapping[str, str] = os.environ, dev: Path = Path("
     listed = environment.get("CUDA_VISIBLE_DEVICES")
     if listed is not None:
         chosen = [entry.strip() for entry in listed.split(",")]
-        before_invalid = [
-            entry for entry in (chosen[: chosen.index(_NO_GPU)] if _NO_GPU in chosen else chosen) if entry
-        ]
+        before_invalid = chosen[: chosen.index(_NO_GPU)] if _NO_GPU in chosen else chosen
         parts = sum(entry.startswith(_PART_OF_GPU) for entry in before_invalid)
-        found = list(range(min(len(found), len(before_invalid) - parts) + parts if found else 0))
+        whole = sum(bool(entry) for entry in before_invalid) - parts
+        found = list(range(min(len(found), whole) + parts if found else 0))
     return [f"gpu:{index}" for index in range(len(found))] or ["cpu:0"]
