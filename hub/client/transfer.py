@@ -136,6 +136,8 @@ class Transfer:
         """Have a blob's bytes come, and go on where the connection breaks; gives how many came, each time."""
         failures = 0
         while sink.count < sink.size:
+            if stop.is_set():
+                raise _Stopped
             before = sink.count
             try:
                 with self.http.download(self.places.of(digest), start=sink.count) as response:

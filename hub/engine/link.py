@@ -30,6 +30,7 @@ class Link:
         grace_s: float,
         on_stuck: Callable[[], None],
         on_news: Callable[[Mapping[str, Any]], None] = lambda _news: None,
+        on_end: Callable[[], None] = lambda: None,
     ) -> None:
         """Prepare; ``connect`` makes it speak.
 
@@ -37,12 +38,14 @@ class Link:
             grace_s: How long a request may be computed past its deadline.
             on_stuck: Called where one is computed longer.
             on_news: Given what the worker tells without being asked.
+            on_end: Called as soon as nothing will come any more.
         """
         self.loaded: dict[str, int] = {}
         self._stream = FrameStream(self._settle, self._end)
         self._grace_s = grace_s
         self._on_stuck = on_stuck
         self._on_news = on_news
+        self._on_end = on_end
         self._next_id = 1
         self._waiting: dict[int, Future[Frame]] = {}
         self._overdue: dict[int, TimerHandle] = {}
@@ -122,6 +125,7 @@ class Link:
             if not reply.done():
                 reply.set_exception(_lost())
         self._waiting.clear()
+        self._on_end()
 
     def _settle(self, frames: list[Frame]) -> None:
         for frame in frames:

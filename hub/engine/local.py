@@ -206,6 +206,7 @@ class LocalEngine:
             await self._ensure(supervisor, target)
             link = supervisor.link
             if link is None:
+                await asyncio.sleep(0)
                 continue
             answered = self._read(link, target, await link.call(header, inputs, deadline_at))
             if answered is not None:
@@ -259,21 +260,21 @@ class LocalEngine:
         return forget
 
     async def _load(self, supervisor: Supervisor, target: Target, *, is_tuned: bool = False) -> None:
-        link = supervisor.link
-        if link is None:
-            raise WorkerLost("The worker died while a version was being loaded.", remedy="Send the request again.")
-        await self._load_there(link, supervisor.device, target, is_tuned=is_tuned)
+        async with self._orders(target, supervisor.device) as orders:
+            link = supervisor.link  # only now: another process may have taken over while the files were fetched
+            if link is None:
+                raise WorkerLost("The worker died while a version was being loaded.", remedy="Send the request again.")
+            await self._load_there(link, orders, target, is_tuned=is_tuned)
 
-    async def _load_there(self, link: Link, device: Device, target: Target, *, is_tuned: bool) -> None:
-        async with self._orders(target, device) as orders:
-            header = {"op": "load", "orders": [order.dump() for order in orders], "is_tuned": is_tuned}
-            deadline_at = asyncio.get_running_loop().time() + LOAD_DEADLINE_S
-            try:
-                async with asyncio.timeout_at(deadline_at):
-                    reply = await link.call(header, (), deadline_at)
-            except TimeoutError as error:
-                detail = f"Loading took longer than {LOAD_DEADLINE_S:g} s."
-                raise DeadlineExceeded(detail, digest=target.digest) from error
+    async def _load_there(self, link: Link, orders: Sequence[Order], target: Target, *, is_tuned: bool) -> None:
+        header = {"op": "load", "orders": [order.dump() for order in orders], "is_tuned": is_tuned}
+        deadline_at = asyncio.get_running_loop().time() + LOAD_DEADLINE_S
+        try:
+            async with asyncio.timeout_at(deadline_at):
+                reply = await link.call(header, (), deadline_at)
+        except TimeoutError as error:
+            detail = f"Loading took longer than {LOAD_DEADLINE_S:g} s."
+            raise DeadlineExceeded(detail, digest=target.digest) from error
         link.loaded = reply.header["resident"]
         self._loaded_targets.pop(target, None)
         self._loaded_targets[target] = None
@@ -286,7 +287,8 @@ class LocalEngine:
         for target in list(self._loaded_targets):
             if all(digest in supervisor.loaded for digest in target.digests):
                 try:
-                    await self._load_there(link, supervisor.device, target, is_tuned=True)
+                    async with self._orders(target, supervisor.device) as orders:
+                        await self._load_there(link, orders, target, is_tuned=True)
                 except HubError as error:
                     _log.info("version.not_loaded", digest=target.digest, error=str(error))
 

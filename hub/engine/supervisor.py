@@ -17,7 +17,7 @@ from typing import Any
 
 import structlog
 
-from hub.domain.errors import HubError, NotAvailable
+from hub.domain.errors import NotAvailable
 from hub.engine.engine import WorkerState, WorkerStatus
 from hub.engine.link import Link
 from hub.engine.process import Child, start_module
@@ -102,7 +102,7 @@ class Supervisor:
     @property
     def link(self) -> Link | None:
         """Where requests go; None while no process is ready."""
-        return self._life.link if self._life and not self._life.link.is_ended else None
+        return self._life.link if self._life else None
 
     @property
     def loaded(self) -> Mapping[str, int]:
@@ -144,8 +144,8 @@ class Supervisor:
             began = loop.time()
             try:
                 await self._run()
-            except HubError as error:
-                _log.error("worker.failed", device=str(self.device), detail=str(error))
+            except Exception as error:  # noqa: BLE001 - whatever it is, another is tried
+                _log.error("worker.failed", device=str(self.device), detail=repr(error))
             pause_s = _FIRST_PAUSE_S if loop.time() - began > _HEALTHY_S else pause_s
             self._restarts += 1
             await asyncio.sleep(pause_s)
@@ -173,7 +173,12 @@ class Supervisor:
         if self._wanted_budget_bytes is not None:
             arguments += ["--budget-bytes", str(self._wanted_budget_bytes)]
         child = await start_module(f"worker {self.device}", "hub.runtime.worker", arguments, self.device, home)
-        link = Link(grace_s=self._grace_s, on_stuck=child.kill, on_news=lambda news: self._hear(life, news))
+        link = Link(
+            grace_s=self._grace_s,
+            on_stuck=child.kill,
+            on_news=lambda news: self._hear(life, news),
+            on_end=lambda: self._lose(life),
+        )
         life = _Life(child, link, asyncio.get_running_loop().time())
         self._lives.append(life)
         await link.connect(child.socket)
@@ -189,9 +194,16 @@ class Supervisor:
         level = logging.WARNING if is_by_itself else logging.INFO
         _log.log(level, "worker.ended", device=str(self.device), pid=life.child.pid, code=code)
 
+    def _lose(self, life: _Life) -> None:
+        """Send no more requests to a process that has ended, not even until that is dealt with."""
+        if life is self._life:
+            self._life = None
+            self._enter("restarting")
+
     def _adopt(self, life: _Life) -> None:
         """Send requests there from now on."""
         self._life = life
+        self._wants_another.clear()
         _log.info("worker.ready", device=str(self.device), pid=life.child.pid, budget_bytes=life.budget_bytes)
         self._enter("ready")
 
@@ -210,7 +222,6 @@ class Supervisor:
     async def _replacement(self, life: _Life) -> _Life | None:
         """Start a process, have it load what the present one has, and send requests there; None where it cannot be."""
         _log.info("worker.replacing", device=str(self.device), pid=life.child.pid)
-        successor = None
         try:
             async with asyncio.timeout(_REPLACED_WITHIN_S):
                 successor = await self._begin(self._home.with_name(f"{self._home.name}-{life.child.pid}"))
@@ -218,10 +229,11 @@ class Supervisor:
                 await self._prepare(successor.link)
             if successor.link.is_ended:
                 raise NotAvailable("The new worker ended before it was needed.")
-        except (HubError, TimeoutError, OSError) as error:
-            _log.error("worker.not_replaced", device=str(self.device), reason=str(error))
-            if successor is not None:
-                await self._end(successor)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the present one goes on serving
+            _log.error("worker.not_replaced", device=str(self.device), reason=repr(error))
+            for other in [other for other in self._lives if other is not life]:
+                await self._end(other)
+            life.began = asyncio.get_running_loop().time()  # not again at once
             return None
         self._adopt(successor)
         await life.link.drain()
@@ -234,7 +246,7 @@ class Supervisor:
             self._on_tuned(news["tuned"], choices)
         elif "leaked_bytes" in news:
             _log.warning("worker.leaks", device=str(self.device), pid=life.child.pid, bytes=news["leaked_bytes"])
-            if asyncio.get_running_loop().time() - life.began > _WORTH_REPLACING_S:
+            if life is self._life and asyncio.get_running_loop().time() - life.began > _WORTH_REPLACING_S:
                 self.recycle()
         else:
             life.budget_bytes = news["budget_bytes"]

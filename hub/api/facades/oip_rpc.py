@@ -71,9 +71,9 @@ async def _model(house: House, call: Call, body: bytes) -> bytes:
 
 
 async def _infer(house: House, call: Call, body: bytes) -> bytes:
+    principal = await call.caller()
     request = await off_loop(len(body), parse, INFERENCE["ModelInferRequest"], body)
-    wanted = _reference(request.model_name, request.model_version)
-    servable = await house.predictions.resolve(await call.caller(), wanted)
+    servable = await house.predictions.resolve(principal, _reference(request.model_name, request.model_version))
     decoded = await off_loop(len(body), codec.decode_infer, request, servable.signatures)
     limit_s = min(call.deadline_s(), decoded.timeout_s or math.inf)
     work = house.predictions.predict(servable, decoded.signature.name, decoded.tensors, limit_s, decoded.priority)

@@ -16,7 +16,7 @@ import structlog
 
 from hub.api.facades.exchange import caller
 from hub.api.facades.hot import sentence
-from hub.domain.access import Principal
+from hub.domain.access import Principal, Scope
 from hub.domain.errors import HubError
 from hub.services.house import House
 from hub.telemetry import metrics, tracing
@@ -52,9 +52,12 @@ class Call:
         """Who asks.
 
         Raises:
-            Unauthorized: A token was sent that this hub does not accept.
+            Unauthorized: A token was sent that this hub does not accept, or none where one is needed.
+            Forbidden: The token does not allow predicting.
         """
-        return await caller(self._house, self.sent("authorization"))
+        principal = await caller(self._house, self.sent("authorization"))
+        principal.require(Scope.READ)
+        return principal
 
     def sent(self, key: str) -> str | None:
         """The metadata of that name; the first where there are several."""
@@ -127,6 +130,7 @@ def rpc_server(house: House, methods: Mapping[str, Method]) -> grpc.aio.Server:
     limit = house.settings.request_max_bytes
     return grpc.aio.server(
         handlers=(_Methods(house, methods),),
+        maximum_concurrent_rpcs=house.settings.requests_in_flight,
         options=(
             ("grpc.max_receive_message_length", limit),
             ("grpc.max_send_message_length", -1),

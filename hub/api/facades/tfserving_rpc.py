@@ -49,8 +49,9 @@ async def _servable(house: House, principal: Principal, spec: Any) -> Servable:
 
 
 async def _predict(house: House, call: Call, body: bytes) -> bytes:
+    principal = await call.caller()
     request = await off_loop(len(body), parse, TENSORFLOW["PredictRequest"], body)
-    servable = await _servable(house, await call.caller(), request.model_spec)
+    servable = await _servable(house, principal, request.model_spec)
     decoded = await off_loop(len(body), codec.decode_predict, request, servable.signatures)
     outputs = await _run(house, call, servable, decoded.signature.name, decoded.tensors)
     return await off_loop(_size(outputs), codec.encode_predict, outputs, decoded, servable.version)
@@ -73,8 +74,8 @@ async def _regress(house: House, call: Call, body: bytes) -> bytes:
 
 
 async def _one(house: House, call: Call, body: bytes, response: Any, fill: codec.Fill) -> bytes:
-    request = await off_loop(len(body), parse, TENSORFLOW["ExamplesRequest"], body)
     principal = await call.caller()
+    request = await off_loop(len(body), parse, TENSORFLOW["ExamplesRequest"], body)
     await _examples(house, call, principal, request.model_spec, request.input, (response, response.result, fill))
     return response.SerializeToString()
 
@@ -87,17 +88,17 @@ async def _examples(
     servable = await _servable(house, principal, spec)
     decoded = await off_loop(sent.ByteSize(), codec.decode_examples, spec, sent, servable.signatures)
     outputs = await _run(house, call, servable, decoded.signature.name, decoded.tensors)
-    fill(result, outputs, decoded.signature)
+    await off_loop(_size(outputs), fill, result, outputs, decoded.signature)
     result.SetInParent()
     codec.write_spec(holder.model_spec, servable.version, decoded.signature.name)
 
 
 async def _several(house: House, call: Call, body: bytes) -> bytes:
+    principal = await call.caller()
     request = await off_loop(len(body), parse, TENSORFLOW["MultiInferenceRequest"], body)
     if not 0 < len(request.tasks) <= MAX_TASKS:
         raise InvalidRequest(f"There are {len(request.tasks)} tasks.", remedy=f"Send from one to {MAX_TASKS}.")
     response: Any = TENSORFLOW["MultiInferenceResponse"]()
-    principal = await call.caller()
     for task in request.tasks:
         holder = response.results.add()
         into = _task_result(task.method_name, holder)

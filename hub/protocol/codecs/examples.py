@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from hub.domain.errors import InvalidRequest
+from hub.domain.errors import InvalidRequest, TooLarge
 from hub.domain.signatures import Signature, choose_signature
 from hub.domain.tensors import TensorSpec, check_tensor
 from hub.protocol.codecs.json_text import parse_json_object, writable, write_json
@@ -28,6 +28,7 @@ from hub.protocol.codecs.values import is_base64, pack_elements, to_array
 from hub.protocol.frames import Tensor, pack_strings
 
 _BYTES_LIST, _FLOAT_LIST, _INT64_LIST = 1, 2, 3
+_MAX_BYTES = 64 << 20
 _PREDICT_REMEDY = "Call it through :predict."
 
 
@@ -54,10 +55,27 @@ def decode_examples(body: bytes, signatures: Mapping[str, Signature]) -> Example
     if not isinstance(examples, list) or not examples:
         raise InvalidRequest("'examples' is not a list with at least one object.", remedy='Send {"examples": [{…}]}.')
     context = encode_example(request["context"]) if request.get("context") else b""
-    rows = np.empty(len(examples), dtype=object)
-    rows[:] = [context + encode_example(example) for example in examples]
+    rows = with_context(context, [encode_example(example) for example in examples])
     check_tensor(taken.name, "string", rows.shape, taken)
     return ExamplesCall(signature, (Tensor(taken.name, "string", rows.shape, pack_strings(rows)),))
+
+
+def with_context(context: bytes, examples: Sequence[bytes]) -> np.ndarray:
+    """Serialized examples with the context's features before their own: one message after another is their merger.
+
+    Raises:
+        TooLarge: They would become more than 64 MiB, which a long context makes of many short examples.
+    """
+    size = len(context) * len(examples) + sum(map(len, examples))
+    if size > _MAX_BYTES:
+        raise TooLarge(
+            f"With the context in each, the examples have {size} bytes; {_MAX_BYTES} are taken.",
+            remedy="Send fewer examples at once.",
+            limit_bytes=_MAX_BYTES,
+        )
+    rows = np.empty(len(examples), dtype=object)
+    rows[:] = [context + example for example in examples]
+    return rows
 
 
 def examples_input(signature: Signature) -> TensorSpec:

@@ -6,6 +6,7 @@ Tensors come as ``raw_input_contents`` or, all of them, in ``contents`` by type;
 Source: Open Inference Protocol v2 "GRPC".
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -84,6 +85,11 @@ def _typed(sent: Any) -> Buffer:
     elements = getattr(sent.contents, field)
     if isinstance(elements, bytes):
         return elements
+    if any(size < 0 for size in sent.shape) or len(elements) != math.prod(sent.shape):
+        raise InvalidTensor(
+            f"Input {sent.name[:80]!r} has {len(elements)} elements for the shape {list(sent.shape)[:32]}.",
+            tensor=sent.name[:80],
+        )
     if sent.datatype == "BYTES":
         array = np.empty(len(elements), dtype=object)
         array[:] = list(elements)

@@ -8,7 +8,7 @@ Source: ``tensorflow/core/framework/tensor.proto``.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -46,12 +46,14 @@ def read_tensor_proto(proto: Any, spec: TensorSpec) -> Tensor:
     check_tensor(spec.name, dtype.name, shape, spec)
     count = math.prod(shape)
     if dtype.name == "string":
-        return Tensor(spec.name, dtype.name, shape, _strings(list(proto.string_val), count, spec.name))
+        return Tensor(spec.name, dtype.name, shape, _strings(proto.string_val, count, spec.name))
     if proto.tensor_content:
         if len(proto.tensor_content) != count * dtype.size_bytes:
             raise _wrong_size(spec.name, shape, count * dtype.size_bytes, len(proto.tensor_content), "bytes")
         return Tensor(spec.name, dtype.name, shape, proto.tensor_content)
-    return Tensor(spec.name, dtype.name, shape, _filled(_elements(proto, dtype, spec.name), dtype, shape, spec.name))
+    return Tensor(
+        spec.name, dtype.name, shape, _filled(_elements(proto, dtype, shape, spec.name), dtype, shape, spec.name)
+    )
 
 
 def _read_shape(proto: Any, name: str) -> tuple[int, ...]:
@@ -61,23 +63,25 @@ def _read_shape(proto: Any, name: str) -> tuple[int, ...]:
     return shape
 
 
-def _strings(items: list[bytes], count: int, name: str) -> bytes:
+def _strings(items: Sequence[bytes], count: int, name: str) -> bytes:
     if len(items) != count:
         raise _wrong_size(name, (count,), count, len(items), "strings")
     array = np.empty(count, dtype=object)
-    array[:] = items
+    array[:] = list(items)
     return pack_strings(array)
 
 
-def _elements(proto: Any, dtype: DType, name: str) -> bytes:
-    """The elements that were sent, little-endian."""
+def _elements(proto: Any, dtype: DType, shape: tuple[int, ...], name: str) -> bytes:
+    """The elements that were sent, little-endian; too many are refused before any is looked at."""
     if dtype.name in _AS_BYTES:
         return getattr(proto, _AS_BYTES[dtype.name])
+    field = _AS_BITS.get(dtype.name) or _AS_NUMBERS.get(dtype.name)
+    sent = getattr(proto, field) if field else ()
+    if len(sent) > math.prod(shape):
+        raise _wrong_size(name, shape, math.prod(shape), len(sent), "elements")
     try:
-        if dtype.name in _AS_BITS:
-            return np.array(list(getattr(proto, _AS_BITS[dtype.name])), dtype="<u2").tobytes()
-        if dtype.name in _AS_NUMBERS:
-            return np.array(list(getattr(proto, _AS_NUMBERS[dtype.name])), dtype=dtype.numpy).tobytes()
+        if field:
+            return np.array(list(sent), dtype="<u2" if dtype.name in _AS_BITS else dtype.numpy).tobytes()
     except OverflowError as error:
         raise InvalidTensor(f"Input {name!r} has a value that does not fit into {dtype.name}.", tensor=name) from error
     raise InvalidTensor(f"Input {name!r} is {dtype.name}, which can be sent as tensor_content only.", tensor=name)

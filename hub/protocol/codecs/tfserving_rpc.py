@@ -10,13 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from hub.domain.errors import InvalidRequest, InvalidTensor
 from hub.domain.signatures import Signature, choose_signature
 from hub.domain.tensors import BY_NAME, TensorSpec, check_tensor
 from hub.domain.versions import State, Version
-from hub.protocol.codecs.examples import ExamplesCall, classes_of, examples_input, values_of
+from hub.protocol.codecs.examples import ExamplesCall, classes_of, examples_input, values_of, with_context
 from hub.protocol.codecs.tensor_protos import read_tensor_proto, write_shape, write_tensor_proto
 from hub.protocol.codecs.tfserving import PREDICT_METHOD, check_names
 from hub.protocol.frames import Tensor, pack_strings
@@ -71,13 +69,12 @@ def decode_examples(spec: Any, sent: Any, signatures: Mapping[str, Signature]) -
     """
     signature = choose_signature(signatures, spec.signature_name or None)
     taken = examples_input(signature)
-    with_context = sent.example_list_with_context
-    # One message after another is their merger: the context's features come first, an example's own count.
-    examples = [*sent.example_list.examples, *(with_context.context + example for example in with_context.examples)]
+    extended = sent.example_list_with_context
+    is_extended = bool(extended.examples)
+    examples = list(extended.examples if is_extended else sent.example_list.examples)
     if not examples:
         raise InvalidRequest("The input holds no example.", remedy="Send at least one.")
-    rows = np.empty(len(examples), dtype=object)
-    rows[:] = examples
+    rows = with_context(extended.context if is_extended else b"", examples)
     check_tensor(taken.name, "string", rows.shape, taken)
     return ExamplesCall(signature, (Tensor(taken.name, "string", rows.shape, pack_strings(rows)),))
 

@@ -1,4 +1,4 @@
-"""When a worker that says that it leaks is worth replacing."""
+"""When a worker that says that it leaks is worth replacing, and what is known of one that has just ended."""
 
 import asyncio
 from pathlib import Path
@@ -11,22 +11,50 @@ from hub.engine.supervisor import Batching, Supervisor, _Life
 from hub.runtime.devices import Device
 
 
+def serving(age_s: float) -> tuple[Supervisor, _Life]:
+    """A supervisor that sends its requests to a process of that age."""
+    supervisor = Supervisor(
+        Device("cpu", 0),
+        Path(),
+        budget_bytes=None,
+        batching=Batching(),
+        grace_s=1,
+        on_change=lambda: None,
+        on_tuned=lambda _digest, _choices: None,
+        prepare=lambda _link: asyncio.sleep(0),
+    )
+    stand_in: Any = SimpleNamespace(pid=1, loaded={}, in_flight=0)
+    life = _Life(stand_in, stand_in, asyncio.get_running_loop().time() - age_s)
+    supervisor._adopt(life)
+    return supervisor, life
+
+
 @pytest.mark.parametrize(("age_s", "is_replaced"), [(601, True), (599, False)])
 def test_a_worker_that_leaks_is_replaced_unless_another_would_soon_be_as_it_is(age_s: float, is_replaced: bool) -> None:
     async def hear() -> bool:
-        supervisor = Supervisor(
-            Device("cpu", 0),
-            Path(),
-            budget_bytes=None,
-            batching=Batching(),
-            grace_s=1,
-            on_change=lambda: None,
-            on_tuned=lambda _digest, _choices: None,
-            prepare=lambda _link: asyncio.sleep(0),
-        )
-        child: Any = SimpleNamespace(pid=1)
-        life = _Life(child, child, asyncio.get_running_loop().time() - age_s)
+        supervisor, life = serving(age_s)
         supervisor._hear(life, {"leaked_bytes": 1 << 30})
         return supervisor._wants_another.is_set()
 
     assert asyncio.run(hear()) == is_replaced
+
+
+def test_what_an_old_worker_still_says_does_not_replace_its_successor() -> None:
+    async def hear() -> bool:
+        supervisor, old = serving(601)
+        supervisor._hear(old, {"leaked_bytes": 1 << 30})
+        supervisor._adopt(_Life(old.child, old.link, 0.0))
+        supervisor._hear(old, {"leaked_bytes": 1 << 30})
+        return supervisor._wants_another.is_set()
+
+    assert not asyncio.run(hear())
+
+
+def test_nothing_is_sent_to_a_worker_from_the_moment_that_it_ended() -> None:
+    async def end() -> tuple[str, str, object]:
+        supervisor, life = serving(1)
+        before = supervisor.status().state
+        supervisor._lose(life)
+        return before, supervisor.status().state, supervisor.link
+
+    assert asyncio.run(end()) == ("ready", "restarting", None)

@@ -5,12 +5,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hub.domain.errors import InvalidRequest, InvalidTensor
+from hub.domain.errors import InvalidRequest, InvalidTensor, TooLarge
 from hub.domain.signatures import Signature
 from hub.domain.tensors import TensorSpec
 from hub.domain.versions import State, Version
 from hub.protocol.codecs.tensor_protos import MAX_FILLED_BYTES, read_tensor_proto, write_tensor_proto
-from hub.protocol.codecs.tfserving_rpc import decode_predict, encode_predict
+from hub.protocol.codecs.tfserving_rpc import decode_examples, decode_predict, encode_predict
 from hub.protocol.frames import Tensor, from_numpy, to_numpy
 from hub.protocol.messages import INFERENCE, TENSORFLOW, parse
 
@@ -116,6 +116,7 @@ def test_filling_up_stops_at_a_limit() -> None:
         (proto(6, (1,), int_val=[128]), "int8", "a value that does not fit into int8"),
         (proto(14, (1,), half_val=[-1]), "bfloat16", "a value that does not fit into bfloat16"),
         (proto(7, (2,), string_val=[b"a"]), "string", "takes 2 strings, 1 were sent"),
+        (proto(3, (1,), int_val=[1, 2, 3]), "int32", "takes 1 elements, 3 were sent"),
         (proto(11, (1,), int_val=[1]), "qint8", "can be sent as tensor_content only"),
     ],
 )
@@ -123,6 +124,16 @@ def test_what_does_not_fit_is_refused_by_name(sent: Any, dtype: str, message: st
     with pytest.raises(InvalidTensor, match=message) as caught:
         read_tensor_proto(sent, spec(dtype))
     assert "'x'" in caught.value.detail
+
+
+def test_a_long_context_is_not_multiplied_without_end() -> None:
+    taken = Signature(name="serving_default", inputs={"x": spec("string", (None,))}, outputs={})
+    sent = TENSORFLOW["Input"]()
+    sent.example_list_with_context.context = bytes(1 << 20)
+    sent.example_list_with_context.examples.extend([b""] * 65)
+    asked = TENSORFLOW["ModelSpec"](name="acme/half")
+    with pytest.raises(TooLarge, match="the examples have 68157440 bytes"):
+        decode_examples(asked, sent, {"serving_default": taken})
 
 
 def test_an_unknown_rank_is_refused() -> None:
