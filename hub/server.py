@@ -23,6 +23,7 @@ import structlog
 import uvicorn
 
 from hub.api.app import create_app
+from hub.api.connection import Connection
 from hub.api.facades import oip_rpc, tfserving_rpc
 from hub.api.facades.rpc import rpc_server
 from hub.client.config import save_credentials
@@ -334,7 +335,7 @@ class _Server(uvicorn.Server):
 def _serve(house: House, listener: socket.socket, url: str) -> None:
     config = uvicorn.Config(
         create_app(house, pages.routes(house)),
-        http="httptools",
+        http=Connection,
         loop="uvloop",
         ws="none",
         lifespan="on",

@@ -73,7 +73,8 @@ def create_app(house: House, pages: Sequence[BaseRoute] = ()) -> ASGIApp:
         app.router.routes.extend(routes)
     problems.install(app)
     app.add_middleware(Observed, request_max_bytes=house.settings.request_max_bytes)
-    return Front(app, [*oip.short_ways(house), *tfserving.short_ways(house), *heads.short_ways(house)])
+    facades = (oip, tfserving, heads, downloads)
+    return Front(app, [way for facade in facades for way in facade.short_ways(house)])
 
 
 @asynccontextmanager

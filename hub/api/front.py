@@ -1,7 +1,8 @@
-"""The front: predictions go straight to their facade, everything else to the application behind it.
+"""The front: predictions and blobs go straight to what answers them, everything else to the application behind it.
 
-A prediction may take less than a hundred microseconds of compute, and passing FastAPI's layers and its list of routes
-takes longer. Law: what goes which way is decided by method and path alone, so nothing is answered by both.
+A prediction may take less than a hundred microseconds of compute, and of a pull's blobs there are hundreds; passing
+FastAPI's layers and its list of routes takes longer. Law: what goes which way is decided by method and path alone, so
+nothing is answered by both.
 """
 
 import re
@@ -21,10 +22,12 @@ class ShortWay:
     Attributes:
         path: Its template, as routes are written: ``{name}`` stands for what has no slash.
         app: What answers.
+        method: Of the requests that it answers.
     """
 
     path: str
     app: ASGIApp
+    method: str = "POST"
 
     def pattern(self) -> re.Pattern[str]:
         """What a whole path must match."""
@@ -34,30 +37,33 @@ class ShortWay:
 
 
 class Front:
-    """Sends POSTs to hot routes on their way."""
+    """Sends requests to hot routes on their way."""
 
     def __init__(self, app: ASGIApp, ways: Sequence[ShortWay]) -> None:
         """Stand before ``app``; of ``ways`` the first that matches counts."""
         self._app = app
-        self._ways = [(way.pattern(), way) for way in ways]
-        self._known: dict[str, tuple[ShortWay, dict[str, str]]] = {}
+        self._ways: dict[str, list[tuple[re.Pattern[str], ShortWay]]] = {}
+        for way in ways:
+            self._ways.setdefault(way.method, []).append((way.pattern(), way))
+        self._known: dict[tuple[str, str], tuple[ShortWay, dict[str, str]]] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""
-        found = self._find(scope["path"]) if scope["type"] == "http" and scope["method"] == "POST" else None
+        found = self._find(scope["method"], scope["path"]) if scope["type"] == "http" else None
         if found is None:
             await self._app(scope, receive, send)
             return
         way, scope["path_params"] = found
         await way.app(scope, receive, send)
 
-    def _find(self, path: str) -> tuple[ShortWay, dict[str, str]] | None:
-        found = self._known.get(path)
+    def _find(self, method: str, path: str) -> tuple[ShortWay, dict[str, str]] | None:
+        found = self._known.get((method, path))
         if found is None:
-            matches = ((way, match) for pattern, way in self._ways if (match := pattern.fullmatch(path)))
+            ways = self._ways.get(method, ())
+            matches = ((way, match) for pattern, way in ways if (match := pattern.fullmatch(path)))
             found = next(((way, match.groupdict()) for way, match in matches), None)
             if found is not None and len(path) <= _MAX_PATH_CHARS:
                 if len(self._known) >= _MAX_REMEMBERED:
                     self._known.clear()
-                self._known[path] = found
+                self._known[method, path] = found
         return found

@@ -122,7 +122,7 @@ def _stamping(send: Send, exchange: _Exchange) -> Send:
             exchange.status = message["status"]
             headers = [(key, value) for key, value in message.get("headers", []) if key.lower() != b"x-request-id"]
             message = {**message, "headers": [*headers, (b"x-request-id", exchange.request_id.encode())]}
-        exchange.sent += len(message.get("body", b""))
+        exchange.sent += len(message.get("body", b"")) + message.get("count", 0)
         await send(message)
 
     return stamped

@@ -25,9 +25,8 @@ The verbs, for those who write faces (all are plain functions for the thread poo
     validations.wake() -> None                                  .watch() -> never returns              # async
     pulls.manifest(principal, name, number) -> bytes            .golden(principal, name, number) -> bytes
     pulls.grant(principal, name, number) -> Grant               .granted(…) -> Grant | None, from memory
-    pulls.blob(digest, start, length) -> Iterator[bytes]
     pulls.places(principal, name, number, digests, *, relayed) -> BlobPlaces
-    pulls.file(principal, name, number, path) -> File           .file_bytes(File, start, length) -> Iterator[bytes]
+    pulls.file(principal, name, number, path) -> File
     sweeps.run() -> SweepReport                                 .look() -> SweepReport
     health.status() -> HubStatus
     predictions: see hub/services/predict.py

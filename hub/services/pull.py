@@ -6,7 +6,7 @@ remembered for :data:`GRANT_S`: what is hidden or removed meanwhile can be had f
 """
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from hub.domain.access import Principal, Scope
@@ -45,6 +45,26 @@ class Grant:
         if size is None:
             raise BlobNotFound(f"{self.reference} has no blob {digest}.")
         return size
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Some bytes of a blob."""
+
+    digest: str
+    start: int
+    length: int
+
+
+def parts_of(file: File, start: int, length: int) -> list[Part]:
+    """Where some bytes of a file are, blob after blob."""
+    end, offset, parts = start + length, 0, []
+    for blob in file.blobs:
+        begin, stop = max(start, offset), min(end, offset + blob.size)
+        if begin < stop:
+            parts.append(Part(blob.digest, begin - offset, stop - begin))
+        offset += blob.size
+    return parts
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,10 +153,6 @@ class Pulls:
         self._grants[principal, name, number] = grant
         return grant
 
-    def blob(self, digest: str, start: int, length: int | None) -> Iterator[bytes]:
-        """The bytes of a blob that a grant has, in pieces of at most 1 MiB."""
-        return self.blobs.open(digest, start, length)
-
     def file(self, principal: Principal, name: str, number: int, path: str) -> File:
         """A file of a version that the caller may have.
 
@@ -152,15 +168,6 @@ class Pulls:
         if found is None:
             raise BlobNotFound(f"{version.reference} has no file {path[:200]!r}.")
         return found
-
-    def file_bytes(self, file: File, start: int, length: int) -> Iterator[bytes]:
-        """Bytes of a file that :meth:`file` allowed, from its blobs one after the other."""
-        end, offset = start + length, 0
-        for blob in file.blobs:
-            begin, stop = max(start, offset), min(end, offset + blob.size)
-            if begin < stop:
-                yield from self.blobs.open(blob.digest, begin - offset, stop - begin)
-            offset += blob.size
 
     def _given_out(self, tx: Transaction, principal: Principal, name: str, number: int) -> Version:
         principal.require(Scope.READ)

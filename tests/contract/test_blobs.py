@@ -80,6 +80,18 @@ def test_a_range_gives_exactly_its_bytes_and_is_cut_short_at_the_end(
     assert b"".join(store.open(name, start, length)) == data[start:end]
 
 
+def test_blobs_that_are_files_can_be_had_as_files(store: BlobStore) -> None:
+    name = put(store, b"0123456789")
+    assert (store.files is not None) == isinstance(store, FilesystemBlobStore)
+    if store.files is None:
+        return
+    with store.files.open_file(name) as file:
+        store.delete(name)
+        assert os.pread(file.fileno(), 20, 3) == b"3456789"
+    with pytest.raises(BlobNotFound):
+        store.files.open_file(name)
+
+
 def test_a_range_of_an_empty_blob_is_empty(store: BlobStore) -> None:
     name = put(store, b"")
     assert list(store.open(name)) == []

@@ -11,6 +11,7 @@ import numpy as np
 import uvicorn
 
 from hub.api.app import create_app
+from hub.api.connection import Connection
 from hub.domain.digests import digest_of
 from hub.domain.errors import HubError
 from hub.domain.lineage import Edge
@@ -158,7 +159,7 @@ def running_hub(data: Path) -> Iterator[Hub]:
     house = furnish(settings, catalog, blobs, Snapshots(blobs, data / "snapshots"), engine)
     first = house.access.create_first()
     assert first is not None
-    server = uvicorn.Server(uvicorn.Config(create_app(house), port=0, log_level="warning"))
+    server = uvicorn.Server(uvicorn.Config(create_app(house), http=Connection, port=0, log_level="warning"))
     thread = threading.Thread(target=server.run)
     thread.start()
     try:

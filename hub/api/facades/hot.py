@@ -1,4 +1,4 @@
-"""Hot routes: predictions as plain ASGI, each step once, nothing built that is thrown away.
+"""Hot routes: predictions and blobs as plain ASGI, each step once, nothing built that is thrown away.
 
 Laws: every answer has an ``X-Request-Id`` and appears in the metrics once, and in the log where it went wrong (others
 only for who wants to debug); a body never takes more memory than its limit; whatever was not foreseen becomes a 500
@@ -18,6 +18,7 @@ from uuid import uuid4
 import structlog
 from prometheus_client import Counter, Histogram
 from starlette.requests import ClientDisconnect
+from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from hub.api.front import ShortWay
@@ -113,11 +114,13 @@ class Exchange:
         task.cancel()
 
 
-Handler = Callable[[House, Exchange], Awaitable[Answer]]
+Handler = Callable[[House, Exchange], Awaitable[Answer | Response]]
 
 
-def short_way(house: House, path: str, handler: Handler) -> ShortWay:
-    """A hot route, which is POST, whose errors are answers."""
+def short_way(
+    house: House, path: str, handler: Handler, *, method: str = "POST", has_error_key: bool = True
+) -> ShortWay:
+    """A hot route whose errors are answers, with the ``error`` key that clients of prediction protocols read."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         began = time.perf_counter()
@@ -128,16 +131,21 @@ def short_way(house: House, path: str, handler: Handler) -> ShortWay:
         metrics.REQUESTS_OPEN.inc()
         status = sent = 0
         traced = tracing.request(
-            path, exchange.header(b"traceparent"), {"http.request.method": "POST", "http.route": path}
+            path, exchange.header(b"traceparent"), {"http.request.method": method, "http.route": path}
         )
         try:
             with traced:
                 answer, status = await _answered(house, exchange, handler, request_id), 200
                 if isinstance(answer, HubError):
-                    response = problem_response(answer, request_id, error=sentence(answer))
-                    answer, status = Answer(bytes(response.body), b"", response.raw_headers), response.status_code
-                sent = len(answer.body)
-                await _send(send, status, answer, request_id)
+                    more = {"error": sentence(answer)} if has_error_key else {}
+                    answer = problem_response(answer, request_id, **more)
+                if isinstance(answer, Response):
+                    answer.headers["x-request-id"] = request_id
+                    status, sent = answer.status_code, int(answer.headers["content-length"])
+                    await answer(scope, receive, send)
+                else:
+                    sent = len(answer.body)
+                    await _send(send, answer, request_id)
                 tracing.note({"http.response.status_code": status})
         except ClientDisconnect:
             status = NO_ANSWER
@@ -145,10 +153,12 @@ def short_way(house: House, path: str, handler: Handler) -> ShortWay:
             metrics.REQUESTS_OPEN.dec()
             _record(scope, path, status, time.perf_counter() - began, exchange.received, sent, request_id)
 
-    return ShortWay(path, app)
+    return ShortWay(path, app, method)
 
 
-async def _answered(house: House, exchange: Exchange, handler: Handler, request_id: str) -> Answer | HubError:
+async def _answered(
+    house: House, exchange: Exchange, handler: Handler, request_id: str
+) -> Answer | Response | HubError:
     try:
         return await handler(house, exchange)
     except HubError as error:
@@ -165,16 +175,19 @@ def sentence(error: HubError) -> str:
     return f"{error.detail} {error.remedy}" if error.remedy else error.detail
 
 
-async def _send(send: Send, status: int, answer: Answer, request_id: str) -> None:
-    headers = [(b"x-request-id", request_id.encode("latin-1")), *answer.headers]
-    if answer.media_type:  # a problem's headers have it, and the length, already
-        headers += [(b"content-type", answer.media_type), (b"content-length", b"%d" % len(answer.body))]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
+async def _send(send: Send, answer: Answer, request_id: str) -> None:
+    headers = [
+        (b"x-request-id", request_id.encode("latin-1")),
+        *answer.headers,
+        (b"content-type", answer.media_type),
+        (b"content-length", b"%d" % len(answer.body)),
+    ]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": answer.body})
 
 
 def _record(scope: Scope, path: str, status: int, seconds: float, received: int, sent: int, request_id: str) -> None:
-    counter, histogram = _series(path, status)
+    counter, histogram = _series(scope["method"], path, status)
     counter.inc()
     histogram.observe(seconds)
     metrics.RECEIVED_BYTES.inc(received)
@@ -185,7 +198,7 @@ def _record(scope: Scope, path: str, status: int, seconds: float, received: int,
     _log.log(
         logging.DEBUG if is_noise else logging.INFO,
         "request.answered",
-        method="POST",
+        method=scope["method"],
         path=sent_path(scope),
         status=status,
         duration_ms=round(seconds * 1000, 1),
@@ -196,6 +209,6 @@ def _record(scope: Scope, path: str, status: int, seconds: float, received: int,
 
 
 @functools.cache
-def _series(path: str, status: int) -> tuple[Counter, Histogram]:
+def _series(method: str, path: str, status: int) -> tuple[Counter, Histogram]:
     """The series to count in; finding them by their labels each time takes longer than counting."""
-    return metrics.REQUESTS.labels("POST", path, str(status)), metrics.REQUEST_SECONDS.labels("POST", path)
+    return metrics.REQUESTS.labels(method, path, str(status)), metrics.REQUEST_SECONDS.labels(method, path)

@@ -1,17 +1,27 @@
 """Bytes of versions: manifests, blobs, whole files and golden samples."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import partial
 
 from anyio import to_thread
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import StreamingResponse
 
+from hub.api.blob_response import BlobResponse
 from hub.api.deps import Asking, HouseDep, Name, Number
+from hub.api.facades.exchange import caller
+from hub.api.facades.hot import Exchange, short_way
+from hub.api.front import ShortWay
 from hub.api.routes.models import VERSION
+from hub.domain.access import Principal
+from hub.domain.errors import InvalidRequest
 from hub.protocol.schemas import AskPlaces, BlobPlaces
+from hub.services.house import House
+from hub.services.pull import Part, Pulls, parts_of
 from hub.storage.blobs.layout import path_of
 
+BLOB = f"{VERSION}/blobs/{{digest}}"
+_NUMBER = re.compile(r"[1-9][0-9]{0,8}")
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 _FOREVER = "private, max-age=31536000, immutable"
 _BYTES = "application/octet-stream"
@@ -38,42 +48,63 @@ def places(house: HouseDep, asking: Asking, name: Name, number: Number, body: As
     return house.pulls.places(asking, name, number, body.digests, relayed=body.is_relayed)
 
 
-@router.get(f"{VERSION}/blobs/{{digest}}", response_class=StreamingResponse)
+@router.get(BLOB, response_class=Response)
 async def blob(house: HouseDep, asking: Asking, name: Name, number: Number, digest: str, request: Request) -> Response:
     """The bytes of a blob of the version; one ``Range`` is honoured."""
+    return await _blob(house, asking, name, number, digest, request.headers.get("range"))
+
+
+def short_ways(house: House) -> list[ShortWay]:
+    """The hot route of blobs, of which a pull asks for hundreds."""
+    return [short_way(house, BLOB, _hot_blob, method="GET", has_error_key=False)]
+
+
+async def _hot_blob(house: House, exchange: Exchange) -> Response:
+    principal = await caller(house, exchange.header(b"authorization"))
+    parts = exchange.parts
+    name, number = f"{parts['owner']}/{parts['name']}", parts["number"]
+    if not _NUMBER.fullmatch(number):
+        raise InvalidRequest(f"{number[:40]!r} is no version's number.", remedy="Write a number from 1.")
+    return await _blob(house, principal, name, int(number), parts["digest"], exchange.header(b"range"))
+
+
+async def _blob(house: House, asking: Principal, name: str, number: int, digest: str, asked: str | None) -> Response:
     pulls = house.pulls
     granted = pulls.granted(asking, name, number) or await to_thread.run_sync(pulls.grant, asking, name, number)
     size = granted.size(digest)
+    await to_thread.run_sync(pulls.blobs.size, digest)  # one that got lost is told, not found out in mid-answer
     if house.settings.accel_redirect is not None:
         # nginx looks at the Range itself, and takes the length from the file.
         place = f"{house.settings.accel_redirect.rstrip('/')}/{path_of(digest)}"
         return Response(headers=_headers(digest) | {"X-Accel-Redirect": place}, media_type=_BYTES)
-    return _bytes(request, digest, size, lambda start, length: pulls.blob(digest, start, length))
+    return _bytes(asked, pulls, digest, size, lambda start, length: [Part(digest, start, length)])
 
 
-@router.get(f"{VERSION}/files/{{path:path}}", response_class=StreamingResponse)
+@router.get(f"{VERSION}/files/{{path:path}}", response_class=Response)
 def file(house: HouseDep, asking: Asking, name: Name, number: Number, path: str, request: Request) -> Response:
     """The bytes of a whole file of the version, its blobs one after the other; one ``Range`` is honoured."""
     found = house.pulls.file(asking, name, number, path)
-    return _bytes(request, found.digest, found.size, lambda start, length: house.pulls.file_bytes(found, start, length))
+    asked = request.headers.get("range")
+    return _bytes(asked, house.pulls, found.digest, found.size, partial(parts_of, found))
 
 
 def _headers(digest: str) -> dict[str, str]:
     return {"ETag": f'"{digest}"', "Accept-Ranges": "bytes", "Cache-Control": _FOREVER} | _INERT
 
 
-def _bytes(request: Request, digest: str, size: int, read: Callable[[int, int], Iterator[bytes]]) -> Response:
-    """The answer with immutable bytes, or with the part of them that was asked for."""
+def _bytes(
+    asked: str | None, pulls: Pulls, digest: str, size: int, parts: Callable[[int, int], list[Part]]
+) -> Response:
+    """The answer with immutable bytes, or with those of them that were asked for."""
     headers = _headers(digest)
-    part = _range(request.headers.get("range"), size)
+    part = _range(asked, size)
     if part is None:
-        headers["Content-Length"] = str(size)
-        return StreamingResponse(read(0, size), headers=headers, media_type=_BYTES)
+        return BlobResponse(pulls, parts(0, size), headers=headers, media_type=_BYTES)
     start, length = part
     if length <= 0:
         return Response(status_code=416, headers=headers | {"Content-Range": f"bytes */{size}"})
-    headers |= {"Content-Length": str(length), "Content-Range": f"bytes {start}-{start + length - 1}/{size}"}
-    return StreamingResponse(read(start, length), status_code=206, headers=headers, media_type=_BYTES)
+    headers["Content-Range"] = f"bytes {start}-{start + length - 1}/{size}"
+    return BlobResponse(pulls, parts(start, length), status_code=206, headers=headers, media_type=_BYTES)
 
 
 def _range(header: str | None, size: int) -> tuple[int, int] | None:

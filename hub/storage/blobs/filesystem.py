@@ -44,6 +44,11 @@ class FilesystemBlobStore:
             make_folder(self._tmp)
             self._sweep()
 
+    @property
+    def files(self) -> "FilesystemBlobStore":
+        """See `BlobStore.files`."""
+        return self
+
     def has(self, digest: str) -> bool:
         """See `BlobStore.has`."""
         with disk_errors(self.root):
@@ -73,6 +78,14 @@ class FilesystemBlobStore:
         """See `BlobStore.open`."""
         self.size(digest)
         return self._read(digest, start, length)
+
+    def open_file(self, digest: str) -> BinaryIO:
+        """See `FileStore.open_file`."""
+        with disk_errors(self.root):
+            try:
+                return self._path(digest).open("rb", buffering=0)
+            except FileNotFoundError:
+                raise not_found(digest) from None
 
     def size(self, digest: str) -> int:
         """See `BlobStore.size`."""
@@ -107,14 +120,9 @@ class FilesystemBlobStore:
         return self.root / path_of(digest)
 
     def _read(self, digest: str, start: int, length: int | None) -> Iterator[bytes]:
-        with disk_errors(self.root):
-            try:
-                file = self._path(digest).open("rb", buffering=0)
-            except FileNotFoundError:
-                raise not_found(digest) from None
-            with file:
-                file.seek(start)
-                yield from read_chunks(file, length)
+        with disk_errors(self.root), self.open_file(digest) as file:
+            file.seek(start)
+            yield from read_chunks(file, length)
 
     @contextmanager
     def _temporary(self) -> "Iterator[_Unnamed]":

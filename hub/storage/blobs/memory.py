@@ -10,6 +10,7 @@ class MemoryBlobStore:
     """A dictionary of bytes; single operations on it are atomic, which is all the locking it needs."""
 
     direct = None
+    files = None
 
     def __init__(self) -> None:
         self._blobs: dict[str, bytes] = {}

@@ -104,6 +104,8 @@ class S3BlobStore:
             raise InvalidRequest(detail, remedy="Write s3://bucket/prefix?endpoint_url=http://host:port&region=name.")
         return cls(parts.netloc, parts.path, **query)
 
+    files = None
+
     @property
     def direct(self) -> Self:
         """Clients may reach the bucket by themselves."""

@@ -19,7 +19,7 @@ them was asked for and their digest was right, the blob is stored. What arrives 
 
 import hashlib
 from collections.abc import Iterable, Iterator
-from typing import Protocol
+from typing import BinaryIO, Protocol
 from uuid import UUID
 
 from hub.domain.errors import BlobNotFound, DigestMismatch
@@ -60,12 +60,29 @@ class DirectStore(Protocol):
         ...
 
 
+class FileStore(Protocol):
+    """What a store has whose blobs are files of this machine."""
+
+    def open_file(self, digest: str) -> BinaryIO:
+        """A blob as a file to read from, unbuffered; the caller closes it.
+
+        Raises:
+            BlobNotFound: It is not stored.
+        """
+        ...
+
+
 class BlobStore(Protocol):
     """Immutable bytes by digest."""
 
     @property
     def direct(self) -> DirectStore | None:
         """The way for clients by themselves, where there is one."""
+        ...
+
+    @property
+    def files(self) -> FileStore | None:
+        """The blobs as files, where they are."""
         ...
 
     def has(self, digest: str) -> bool:

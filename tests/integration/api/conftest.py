@@ -17,6 +17,7 @@ import structlog
 import uvicorn
 
 from hub.api.app import create_app
+from hub.api.connection import Connection
 from hub.domain.access import Principal, Scope
 from hub.domain.digests import digest_of
 from hub.domain.errors import NotAvailable
@@ -230,7 +231,7 @@ class Landlord:
         blobs = open_store(chosen.storage)
         engine = ScriptedEngine()
         house = furnish(chosen, catalog, blobs, Snapshots(blobs, self.folder / "snapshots"), engine)
-        server = uvicorn.Server(uvicorn.Config(create_app(house), port=0, log_config=None, access_log=False, ws="none"))
+        server = uvicorn.Server(uvicorn.Config(create_app(house), http=Connection, port=0, log_config=None, ws="none"))
         thread = threading.Thread(target=server.run)
         thread.start()
         self.running.append((server, thread, catalog))

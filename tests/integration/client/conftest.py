@@ -17,6 +17,7 @@ import pytest
 import uvicorn
 
 from hub.api.app import create_app
+from hub.api.connection import Connection
 from hub.client.client import Client
 from hub.domain.reports import ProbeResult, SignatureProbe
 from hub.engine.engine import EngineStatus, Target, WorkerStatus
@@ -101,7 +102,9 @@ class Wire:
         if scope["method"] == "PUT":
             await self._take(scope, receive, send)
         else:
-            await self.app(scope, receive, self._harmed(send))
+            # Harm is done to bytes that pass through here, not to those that the kernel moves.
+            is_harmed = bool(self.cuts or self.corruptions)
+            await self.app(scope | ({"extensions": {}} if is_harmed else {}), receive, self._harmed(send))
 
     async def _take(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         if not self.refusals:
@@ -120,6 +123,9 @@ class Wire:
 
         async def harmed(message: dict[str, Any]) -> None:
             nonlocal left, is_corrupt
+            if message["type"] not in ("http.response.start", "http.response.body"):
+                await send(message)
+                return
             body = message.get("body", b"")
             if body and is_corrupt:
                 message, is_corrupt = message | {"body": bytes([body[0] ^ 1]) + body[1:]}, False
@@ -194,7 +200,9 @@ def _running(folder: Path, empty_database: Path, chosen: dict[str, Any]) -> Iter
     engine = EchoEngine()
     house = furnish(settings, catalog, blobs, open_snapshots(settings, blobs), engine)
     wire = Wire(create_app(house))
-    server = uvicorn.Server(uvicorn.Config(wire, port=0, log_config=None, access_log=False, ws="none", lifespan="on"))
+    server = uvicorn.Server(
+        uvicorn.Config(wire, http=Connection, port=0, log_config=None, access_log=False, ws="none", lifespan="on")
+    )
     thread = threading.Thread(target=server.run)
     thread.start()
     while not server.started:
