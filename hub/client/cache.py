@@ -4,13 +4,16 @@
 
     <root>/snapshots/<hex>/…           the version's files, mode 0444, with a fixed time of change
     <root>/manifests/<hex>.json        its manifest, canonical bytes; its name is their digest
+    <root>/lasting/<hex>               "synced", or the start of the system since which it was written
     <root>/downloads/<hex>/            what an unfinished pull has got so far
     <root>/locks/<hex>.lock            held while a version is being pulled
     <root>/refs/<hub>/<reference>      what a reference meant when the hub was last asked
     <root>/placed/<path>               which version was put into a directory outside the cache
 
 Laws: a snapshot is whole or absent (it is renamed into place last); two processes that want one version do the work
-once; a snapshot whose files were written to, through a hard link for instance, is noticed and no longer used.
+once; a snapshot whose files were written to, through a hard link for instance, is noticed and no longer used. A pull
+does not wait for the disk: what a power cut may have harmed is hashed again the first time that it is used after the
+system's next start.
 """
 
 import fcntl
@@ -31,10 +34,14 @@ from hub.domain.digests import digest_of, parse_digest
 from hub.domain.errors import HubError
 from hub.domain.manifest import Manifest
 from hub.domain.versions import Version
-from hub.storage.disk import seal, sync_folder
+from hub.storage.assembly import is_whole
+from hub.storage.disk import boot_id, seal, sync_folder, sync_together
 
 FIXED_TIME_S = 946_684_800
 """Time of change of every file in a snapshot (the first second of 2000): any write gives it another one."""
+
+
+_SYNCED = b"synced"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +94,10 @@ class Cache:
         root = self.snapshot_path(digest)
         if manifest is None or not all(_is_untouched(root / file.path, file.size) for file in manifest.files):
             return None
+        if not self._is_trusted(_hex(digest)):
+            if not is_whole(manifest.files, root):
+                return None
+            self.make_last(digest)
         return manifest
 
     def keep(self, manifest_bytes: bytes, directory: Path) -> Path:
@@ -98,12 +109,34 @@ class Cache:
         target = self.snapshot_path(digest)
         target.parent.mkdir(parents=True, exist_ok=True)
         seal(directory, time_s=FIXED_TIME_S)
+        (self.root / "lasting" / _hex(digest)).unlink(missing_ok=True)
         self._write(self.root / "manifests" / f"{_hex(digest)}.json", manifest_bytes)
         self._discard_directory(target)
         directory.rename(target)
         sync_folder(target.parent)
+        started = boot_id()
+        if started is None:
+            self.make_last(digest)
+        else:
+            self._write(self.root / "lasting" / _hex(digest), started.encode())
         self.drop_download(digest)
         return target
+
+    def make_last(self, digest: str) -> None:
+        """Have a snapshot survive a power cut, where that is not known already."""
+        lasting = self.root / "lasting" / _hex(digest)
+        if not (lasting.is_file() and lasting.read_bytes() == _SYNCED):
+            below = list(self.snapshot_path(digest).rglob("*"))
+            folders = [path for path in below if path.is_dir()]
+            sync_together([path for path in below if path.is_file()], [*folders, self.snapshot_path(digest)])
+            self._write(lasting, _SYNCED)
+
+    def _is_trusted(self, name: str) -> bool:
+        try:
+            lasting = (self.root / "lasting" / name).read_bytes()
+        except FileNotFoundError:
+            return False
+        return lasting == _SYNCED or lasting == (boot_id() or "nothing").encode()
 
     def discard(self, digest: str) -> None:
         """Forget a version's files."""
@@ -128,7 +161,9 @@ class Cache:
         parts: dict[str, Place] = {}
         for path in sorted((self.root / "manifests").glob("*.json")):
             root = self.root / "snapshots" / path.stem
-            if not root.is_dir() or (len(whole), len(parts)) == (len(files), len(blobs)):
+            if (len(whole), len(parts)) == (len(files), len(blobs)):
+                break
+            if not root.is_dir() or not self._is_trusted(path.stem):
                 continue
             for file in orjson.loads(path.read_bytes())["files"]:
                 if not _is_untouched(root / file["path"], file["size"]):

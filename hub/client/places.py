@@ -13,6 +13,7 @@ from itertools import islice
 from hub.protocol.schemas import BlobPlaces
 
 BATCH = 64
+_FIRST_BATCH = 8
 _log = logging.getLogger("hub")
 Ask = Callable[[list[str], bool], BlobPlaces]
 
@@ -27,6 +28,7 @@ class Places:
         self._known: dict[str, tuple[str, float]] = {}
         self._at_hub: dict[str, str] = {}
         self._is_relayed = False
+        self._batch = _FIRST_BATCH  # signing takes time: bytes shall flow before all places are known
         self._turn = threading.Lock()
 
     def of(self, digest: str) -> str:
@@ -70,7 +72,8 @@ class Places:
 
     def _learn(self, digest: str) -> None:
         self._waiting.pop(digest, None)
-        batch = [digest, *islice(self._waiting, BATCH - 1)]
+        batch = [digest, *islice(self._waiting, self._batch - 1)]
+        self._batch = min(2 * self._batch, BATCH)
         for one in batch:
             self._waiting.pop(one, None)
         answer = self._ask(batch, self._is_relayed)

@@ -117,12 +117,13 @@ def pull_version(
             )
     cache = Cache()
     version, is_remembered = _resolve(client, cache, text)
-    manifest = _ensure(client, cache, version, progress, Pace(limit_rate))
+    manifest = _ensure(client, cache, version, progress, Pace(limit_rate), is_to_last=directory is not None)
     if not is_remembered:
         cache.remember(client.url, text, version)
     snapshot = cache.snapshot_path(version.digest)
     if directory is None:
         return Pulled(snapshot, version.reference, version.digest, manifest, is_remembered)
+    cache.make_last(version.digest)
     target = Path(directory).expanduser().absolute() / (str(version.number) if tfserving else "")
     place(manifest.files, snapshot, target)
     cache.note_placed(target, Placed(version.reference, version.digest, client.url))
@@ -161,16 +162,22 @@ def _is_exact(reference: str) -> bool:
     return parsed.number is not None or parsed.digest is not None
 
 
-def _ensure(client: Operations, cache: Cache, version: Version, progress: ProgressSink, pace: Pace) -> Manifest:
+def _ensure(
+    client: Operations, cache: Cache, version: Version, progress: ProgressSink, pace: Pace, *, is_to_last: bool
+) -> Manifest:
     manifest = cache.snapshot(version.digest)
     if manifest is None:
         progress(Progress(Stage.WAIT, note=version.reference))
         with cache.lock(version.digest):
-            manifest = cache.snapshot(version.digest) or _fetch(client, cache, version, progress, pace)
+            manifest = cache.snapshot(version.digest)
+            if manifest is None:
+                manifest = _fetch(client, cache, version, progress, pace, is_to_last=is_to_last)
     return manifest
 
 
-def _fetch(client: Operations, cache: Cache, version: Version, progress: ProgressSink, pace: Pace) -> Manifest:
+def _fetch(
+    client: Operations, cache: Cache, version: Version, progress: ProgressSink, pace: Pace, *, is_to_last: bool
+) -> Manifest:
     data = client.manifest_bytes(version)
     manifest = Manifest.parse(data)
     downloads = cache.download_path(version.digest)
@@ -179,7 +186,7 @@ def _fetch(client: Operations, cache: Cache, version: Version, progress: Progres
     files, blobs = cache.find({file.digest for file in manifest.files}, manifest.blobs().keys())
     rest = _link(manifest.files, files, staging)
     journal = Journal(downloads / "journal")
-    assembly = Assembly(rest, staging, journal.done, is_to_last=True)
+    assembly = Assembly(rest, staging, journal.done, is_to_last=is_to_last)
     for is_last in (False, True):
         _fill(client, version, assembly, blobs if not is_last else {}, journal, progress, pace)
         try:

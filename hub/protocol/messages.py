@@ -5,8 +5,9 @@ no second ones of the same name.
 
 Law: what is written is what the published protos say, byte for byte; fields that the hub does not know are skipped.
 
-Numbers that are 4, 8 or 16 bytes wide and packed look on the wire like one field of bytes, so they are declared as
-such: an array of a million floats is taken as it lies.
+Numbers that are 4, 8 or 16 bytes wide and packed look on the wire like a field of bytes, so they are declared as such:
+an array of a million floats is taken as it lies. Writers may also send them in pieces or one by one; `numbers_of` takes
+all forms.
 
 Sources: ``tensorflow/core/framework/{tensor,tensor_shape}.proto``, ``tensorflow/core/protobuf/meta_graph.proto``,
 ``tensorflow_serving/apis/*.proto``, Open Inference Protocol ``open_inference_grpc.proto``.
@@ -17,10 +18,12 @@ from typing import Any
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.message import DecodeError, Message
+from google.protobuf.unknown_fields import UnknownFieldSet
 
 from hub.domain.errors import InvalidRequest
 
 _Field = descriptor_pb2.FieldDescriptorProto
+_WIDTHS = {1: 8, 5: 4}  # bytes of a number by its wire type
 _SCALARS = {
     "bool": _Field.TYPE_BOOL,
     "bytes": _Field.TYPE_BYTES,
@@ -80,6 +83,21 @@ def _set_type(field: descriptor_pb2.FieldDescriptorProto, scope: str, kind: str)
         field.type, field.type_name = _Field.TYPE_MESSAGE, f"{scope}.{kind}"
 
 
+def numbers_of(message: Message, field: str) -> bytes:
+    """The numbers, little-endian, of a field of them that is declared as bytes.
+
+    Source: protobuf's encoding guide, "Packed Repeated Fields": parsers take them packed, in several pieces, and not.
+    """
+    pieces = getattr(message, field)
+    if len(pieces) == 1:
+        return bytes(pieces[0])
+    if pieces:
+        return b"".join(pieces)
+    number = message.DESCRIPTOR.fields_by_name[field].number
+    loose = (one for one in UnknownFieldSet(message) if one.field_number == number and one.wire_type in _WIDTHS)
+    return b"".join(one.data.to_bytes(_WIDTHS[one.wire_type], "little") for one in loose)
+
+
 def parse(kind: type[Message], data: bytes) -> Any:
     """Read a message.
 
@@ -103,14 +121,14 @@ TENSORFLOW = declare(
             "dtype": "1 int32",
             "tensor_shape": "2 TensorShapeProto",
             "tensor_content": "4 bytes",
-            "float_val": "5 bytes",
-            "double_val": "6 bytes",
+            "float_val": "5 repeated bytes",
+            "double_val": "6 repeated bytes",
             "int_val": "7 repeated int32",
             "string_val": "8 repeated bytes",
-            "scomplex_val": "9 bytes",
+            "scomplex_val": "9 repeated bytes",
             "int64_val": "10 repeated int64",
             "bool_val": "11 repeated bool",
-            "dcomplex_val": "12 bytes",
+            "dcomplex_val": "12 repeated bytes",
             "half_val": "13 repeated int32",
             "uint32_val": "16 repeated uint32",
             "uint64_val": "17 repeated uint64",
@@ -191,8 +209,8 @@ INFERENCE = declare(
             "int64_contents": "3 repeated int64",
             "uint_contents": "4 repeated uint32",
             "uint64_contents": "5 repeated uint64",
-            "fp32_contents": "6 bytes",
-            "fp64_contents": "7 bytes",
+            "fp32_contents": "6 repeated bytes",
+            "fp64_contents": "7 repeated bytes",
             "bytes_contents": "8 repeated bytes",
         },
         "InferInputTensor": {

@@ -97,11 +97,20 @@ def make_read_only(folder: Path) -> tuple[list[Path], list[Path]]:
 
 
 def seal(folder: Path, *, time_s: int) -> None:
-    """Make every file below a folder read-only with one time of change, and all of it last through a power cut."""
-    files, folders = make_read_only(folder)
-    for file in files:
+    """Make every file below a folder read-only with one time of change."""
+    for file in make_read_only(folder)[0]:
         os.utime(file, (time_s, time_s))
-    sync_together(files, folders)
+
+
+def boot_id() -> str | None:
+    """What the running system calls its start; another after each. None where it does not tell.
+
+    Source: random(4), ``/proc/sys/kernel/random/boot_id``.
+    """
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip() or None
+    except OSError:
+        return None
 
 
 def make_folder(folder: Path) -> None:

@@ -114,8 +114,7 @@ def test_messages_are_those_that_tensorflow_serving_publishes(said: dict[str, An
             ours, theirs = TYPES[field.type], TYPES[type_]
             assert field.number == number, (name, field.name)
             assert ours == theirs or (theirs, ours) in SAME_ON_THE_WIRE, (name, field.name)
-            is_packed_array = ours == "bytes" and theirs in ("float", "double")
-            assert field.is_repeated == is_repeated or is_packed_array, (name, field.name)
+            assert field.is_repeated == is_repeated, (name, field.name)
 
 
 def test_tensorflow_servings_client_names_versions_in_every_way(said: dict[str, Any]) -> None:
@@ -296,7 +295,8 @@ def test_a_deadline_is_passed_on_and_never_extended(hub: Hub, client: triton.Inf
     client.infer("acme/half", [an_input()])
     short, long, none = hub.engine.deadlines_s[-3:]
     assert 5 < short < 7.5
-    assert (long, none) == (30.0, 30.0)
+    assert 29 < long <= 30
+    assert 29 < none <= 30
 
 
 def test_priority_and_timeout_are_tritons(hub: Hub, client: triton.InferenceServerClient) -> None:

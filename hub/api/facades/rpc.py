@@ -41,12 +41,13 @@ Context = grpc.aio.ServicerContext
 class Call:
     """One call, as far as its metadata tell."""
 
-    __slots__ = ("_context", "_house")
+    __slots__ = ("_context", "_house", "_until")
 
     def __init__(self, house: House, context: Context) -> None:
         """Look at a call."""
         self._house = house
         self._context = context
+        self._until = time.monotonic() + house.settings.predict_deadline_s
 
     async def caller(self) -> Principal:
         """Who asks.
@@ -66,10 +67,10 @@ class Call:
         return value if isinstance(value, str) else None
 
     def deadline_s(self) -> float:
-        """How long a prediction may take: the hub's limit, or less where the caller waits less."""
-        left = self._context.time_remaining()
-        limit = self._house.settings.predict_deadline_s
-        return limit if left is None else max(0.001, min(limit, left))
+        """How long predictions may still take: the hub's limit for a call, or less where the caller waits less."""
+        left = self._until - time.monotonic()
+        waits = self._context.time_remaining()
+        return max(0.001, left if waits is None else min(left, waits))
 
 
 Method = Callable[[House, Call, bytes], Awaitable[bytes]]

@@ -20,7 +20,7 @@ from hub.protocol.codecs import oip
 from hub.protocol.codecs.oip import InferCall
 from hub.protocol.codecs.oip_parameters import priority_of, text_of, timeout_of
 from hub.protocol.frames import Buffer, Tensor, pack_strings
-from hub.protocol.messages import INFERENCE
+from hub.protocol.messages import INFERENCE, numbers_of
 
 _CONTENTS = {
     "BOOL": "bool_contents",
@@ -82,9 +82,9 @@ def _typed(sent: Any) -> Buffer:
             remedy="Send raw_input_contents.",
             tensor=sent.name[:80],
         )
+    if sent.datatype in ("FP32", "FP64"):
+        return numbers_of(sent.contents, field)
     elements = getattr(sent.contents, field)
-    if isinstance(elements, bytes):
-        return elements
     if any(size < 0 for size in sent.shape) or len(elements) != math.prod(sent.shape):
         raise InvalidTensor(
             f"Input {sent.name[:80]!r} has {len(elements)} elements for the shape {list(sent.shape)[:32]}.",

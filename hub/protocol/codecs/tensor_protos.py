@@ -16,6 +16,7 @@ import numpy as np
 from hub.domain.errors import InvalidTensor
 from hub.domain.tensors import BY_NAME, BY_NUMBER, DType, Shape, TensorSpec, check_tensor
 from hub.protocol.frames import MAX_RANK, Buffer, Tensor, pack_strings, to_numpy
+from hub.protocol.messages import numbers_of
 
 MAX_FILLED_BYTES = 64 << 20
 _AS_BYTES = {"float32": "float_val", "float64": "double_val", "complex64": "scomplex_val", "complex128": "dcomplex_val"}
@@ -74,7 +75,7 @@ def _strings(items: Sequence[bytes], count: int, name: str) -> bytes:
 def _elements(proto: Any, dtype: DType, shape: tuple[int, ...], name: str) -> bytes:
     """The elements that were sent, little-endian; too many are refused before any is looked at."""
     if dtype.name in _AS_BYTES:
-        return getattr(proto, _AS_BYTES[dtype.name])
+        return numbers_of(proto, _AS_BYTES[dtype.name])
     field = _AS_BITS.get(dtype.name) or _AS_NUMBERS.get(dtype.name)
     sent = getattr(proto, field) if field else ()
     if len(sent) > math.prod(shape):
@@ -114,7 +115,8 @@ def write_tensor_proto(proto: Any, tensor: Tensor) -> None:
     proto.dtype = BY_NAME[tensor.dtype].number
     write_shape(proto.tensor_shape, tensor.shape)
     if tensor.dtype in _AS_BYTES:
-        setattr(proto, _AS_BYTES[tensor.dtype], bytes(tensor.data))
+        if len(tensor.data):
+            getattr(proto, _AS_BYTES[tensor.dtype]).append(bytes(tensor.data))
     elif tensor.dtype in _AS_BITS:
         getattr(proto, _AS_BITS[tensor.dtype]).extend(_bits(tensor.data))
     elif tensor.dtype == "string":

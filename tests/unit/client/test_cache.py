@@ -1,11 +1,12 @@
 """The cache of pulled versions."""
 
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from hub.client.cache import Cache, Placed
+from hub.client.cache import FIXED_TIME_S, Cache, Placed
 from hub.client.digesting import cut_files
 from hub.domain.manifest import Kind, Manifest
 from hub.domain.versions import State, Version
@@ -96,3 +97,32 @@ def test_which_version_a_directory_holds_is_remembered(cache: Cache, tmp_path: P
     cache.note_placed(tmp_path, placed)
     assert cache.placed(tmp_path) == placed
     assert cache.placed(tmp_path / "other") is None
+
+
+def test_what_a_power_cut_harmed_is_noticed_at_the_next_start(
+    cache: Cache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("hub.client.cache.boot_id", lambda: "before")
+    whole = keep(cache, tmp_path, graph=b"graph")
+    harmed = keep(cache, tmp_path, graph=b"other")
+    place = cache.snapshot_path(harmed.digest()) / "graph"
+    place.chmod(0o644)
+    place.write_bytes(bytes(5))  # a file whose bytes never reached the disk has its size and its time all the same
+    os.utime(place, (FIXED_TIME_S, FIXED_TIME_S))
+    monkeypatch.setattr("hub.client.cache.boot_id", lambda: "after")
+    assert cache.find({harmed.files[0].digest, whole.files[0].digest}, ()) == ({}, {})
+    assert cache.snapshot(harmed.digest()) is None
+    assert cache.snapshot(whole.digest()) == whole
+    monkeypatch.setattr("hub.client.cache.boot_id", lambda: "later")
+    assert set(cache.find({harmed.files[0].digest, whole.files[0].digest}, ())[0]) == {whole.files[0].digest}
+
+
+def test_a_system_that_tells_no_start_has_everything_written_at_once(
+    cache: Cache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    synced: list[Path] = []
+    monkeypatch.setattr("hub.client.cache.boot_id", lambda: None)
+    monkeypatch.setattr("hub.client.cache.sync_together", lambda files, _folders: synced.extend(files))
+    manifest = keep(cache, tmp_path, graph=b"graph")
+    assert synced == [cache.snapshot_path(manifest.digest()) / "graph"]
+    assert cache.snapshot(manifest.digest()) == manifest

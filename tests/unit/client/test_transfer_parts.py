@@ -33,7 +33,9 @@ def test_places_are_asked_for_in_batches_in_the_order_they_are_needed():
     asked = Asked()
     places = Places(asked, DIGESTS)
     assert [places.of(digest) for digest in DIGESTS] == [f"/direct/{digest}" for digest in DIGESTS]
-    assert asked.questions == [(DIGESTS[:BATCH], False), (DIGESTS[BATCH:], False)]
+    # Few at first, so that bytes flow soon; then twice as many each time.
+    assert [len(digests) for digests, _ in asked.questions] == [8, 16, 32, len(DIGESTS) - 56]
+    assert [digest for digests, _ in asked.questions for digest in digests] == DIGESTS
 
 
 def test_a_place_that_is_forgotten_or_has_expired_is_asked_for_anew():
@@ -63,8 +65,8 @@ def test_once_the_store_is_out_of_reach_everything_goes_through_the_hub(caplog: 
 
 def test_many_threads_ask_once():
     asked = Asked()
-    places = Places(asked, DIGESTS[:BATCH])
-    threads = [threading.Thread(target=places.of, args=(digest,)) for digest in DIGESTS[:BATCH]]
+    places = Places(asked, DIGESTS[:8])
+    threads = [threading.Thread(target=places.of, args=(digest,)) for digest in DIGESTS[:8]]
     for thread in threads:
         thread.start()
     for thread in threads:

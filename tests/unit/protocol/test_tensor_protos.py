@@ -1,5 +1,6 @@
 """TensorProto: what was written by others, byte for byte, and what is refused."""
 
+import struct
 from typing import Any
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 
 from hub.domain.errors import InvalidRequest, InvalidTensor, TooLarge
 from hub.domain.signatures import Signature
-from hub.domain.tensors import TensorSpec
+from hub.domain.tensors import BY_NAME, TensorSpec
 from hub.domain.versions import State, Version
 from hub.protocol.codecs.tensor_protos import MAX_FILLED_BYTES, read_tensor_proto, write_tensor_proto
 from hub.protocol.codecs.tfserving_rpc import decode_examples, decode_predict, encode_predict
@@ -110,8 +111,8 @@ def test_filling_up_stops_at_a_limit() -> None:
         (proto(1, (-1,)), "float32", "a shape that is not a list of sizes"),
         (proto(1, (1,) * 33), "float32", "a shape that is not a list of sizes"),
         (proto(1, (2,)), "float32", "takes 2 elements, 0 were sent"),
-        (proto(1, (2,), float_val=bytes(5)), "float32", "takes 2 elements, 1 were sent"),
-        (proto(1, (1,), float_val=bytes(8)), "float32", "takes 1 elements, 2 were sent"),
+        (proto(1, (2,), float_val=[bytes(5)]), "float32", "takes 2 elements, 1 were sent"),
+        (proto(1, (1,), float_val=[bytes(8)]), "float32", "takes 1 elements, 2 were sent"),
         (proto(1, (2,), tensor_content=bytes(7)), "float32", "takes 8 bytes, 7 were sent"),
         (proto(6, (1,), int_val=[128]), "int8", "a value that does not fit into int8"),
         (proto(14, (1,), half_val=[-1]), "bfloat16", "a value that does not fit into bfloat16"),
@@ -146,3 +147,25 @@ def test_an_unknown_rank_is_refused() -> None:
 def test_bytes_that_are_no_message_are_refused() -> None:
     with pytest.raises(InvalidRequest, match="The bytes are no ModelInferRequest"):
         parse(INFERENCE["ModelInferRequest"], b"\xff\xff")
+
+
+_FLOATS = struct.pack("<3f", 1.5, -2.0, 0.25)
+_DOUBLES = struct.pack("<2d", 1.5, -2.0)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "form", "wire", "expected"),
+    [
+        ("float32", "packed", b"\x2a\x0c" + _FLOATS, [1.5, -2.0, 0.25]),
+        ("float32", "in pieces", b"\x2a\x04" + _FLOATS[:4] + b"\x2a\x08" + _FLOATS[4:], [1.5, -2.0, 0.25]),
+        ("float32", "one by one", b"".join(b"\x2d" + _FLOATS[at : at + 4] for at in (0, 4, 8)), [1.5, -2.0, 0.25]),
+        ("float64", "one by one", b"".join(b"\x31" + _DOUBLES[at : at + 8] for at in (0, 8)), [1.5, -2.0]),
+    ],
+)
+def test_numbers_come_in_every_form_that_protobuf_knows(
+    dtype: str, form: str, wire: bytes, expected: list[float]
+) -> None:
+    del form
+    written = proto(BY_NAME[dtype].number, (len(expected),)).SerializeToString() + wire
+    found = read_tensor_proto(parse(TENSORFLOW["TensorProto"], written), spec(dtype))
+    assert to_numpy(found).tolist() == expected
