@@ -27,7 +27,7 @@ from bench.serving_peers import PEERS, Peer, serving
 from hub.client.client import Client
 from hub.client.operations import Operations
 
-_MODELS = ("tiny", "mobilenet96", "mobilenet224")
+_MODELS = ("tiny", "rnn", "mobilenet96", "mobilenet224")
 _OUT = ROOT / "build" / "bench"
 _SETTLE_S = 6
 _MEASURED_WITHIN_S = 240

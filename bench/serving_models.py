@@ -2,7 +2,8 @@
 
 ``FOLDER NAME…`` writes ``FOLDER/NAME/1`` (a SavedModel: ``x`` to ``features``) and, of one row, ``FOLDER/NAME.npy``,
 ``NAME.bin`` with ``NAME.length`` (Open Inference Protocol, binary), ``NAME.oip.json`` and ``NAME.lists.json``
-(``{"x": [[…]]}``), and ``NAME.features.npy``, which every server must answer. Names: ``tiny``, ``mobilenetSIDE``.
+(``{"x": [[…]]}``), and ``NAME.features.npy``, which every server must answer. Names: ``tiny``, ``mobilenetSIDE``,
+``rnn`` (a loop over sequences that end where their rows are zero).
 
 ``limit FOLDER NAME DEVICE`` prints what this process itself reaches, as JSON: milliseconds of one row, and rows per
 second in batches of 8 and 32, one or two at a time, with the signature as it is and in the way that measured best.
@@ -25,9 +26,9 @@ _ROUNDS = 12
 def make(folder: Path, name: str) -> None:
     """Write a model and a request."""
     keras.utils.set_random_seed(_SEED)
-    model, shape = _tiny() if name == "tiny" else _mobilenet(int(name.removeprefix("mobilenet")))
+    model, shape = _MADE[name]() if name in _MADE else _mobilenet(int(name.removeprefix("mobilenet")))
     specs = [tf.TensorSpec([None, *shape], tf.float32, name="x")]
-    function = tf.function(lambda x: {"features": model(x, training=False)}, input_signature=specs)
+    function = tf.function(lambda x: {"features": model(x)}, input_signature=specs)
     holder = tf.Module()
     holder.variables_of_the_model = [variable.value for variable in model.variables]
     tf.saved_model.save(holder, str(folder / name / "1"), signatures={"serving_default": function})
@@ -47,6 +48,39 @@ def make(folder: Path, name: str) -> None:
 def _tiny() -> tuple[keras.Model, tuple[int, ...]]:
     layers = [keras.Input((64,)), keras.layers.Dense(64, activation="relu"), keras.layers.Dense(10)]
     return keras.Sequential(layers), (64,)
+
+
+class _DynamicRNN(keras.Model):
+    """A GRU cell stepped by a loop that AutoGraph writes, as far as the longest sequence of the batch goes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cell = keras.layers.GRUCell(32)
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        """The state after each sequence's last row.
+
+        Args:
+            x: [rows, steps, 16] float32; a sequence ends before its first row of zeros.
+
+        Returns:
+            [rows, 32] float32.
+        """
+        lengths = tf.math.count_nonzero(tf.reduce_any(x != 0, axis=2), axis=1, dtype=tf.int32)
+        state = tf.zeros([tf.shape(x)[0], 32])
+        for step in tf.range(tf.reduce_max(lengths)):
+            _, (stepped,) = self.cell(x[:, step], (state,))
+            state = tf.where((step < lengths)[:, tf.newaxis], stepped, state)
+        return state
+
+
+def _rnn() -> tuple[keras.Model, tuple[int, ...]]:
+    model = _DynamicRNN()
+    model.cell.build((None, 16))
+    return model, (24, 16)
+
+
+_MADE = {"tiny": _tiny, "rnn": _rnn}
 
 
 def _mobilenet(side: int) -> tuple[keras.Model, tuple[int, ...]]:

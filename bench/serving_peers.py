@@ -48,6 +48,9 @@ def _site(venv: Path) -> Path:
     return next((venv / "lib").iterdir()) / "site-packages"
 
 
+_SHAPES = {"tiny": ("64", 10), "rnn": ("24, 16", 32)}
+
+
 def _triton(venv: Path, folder: Path, model: str, port: int) -> list[str]:
     """The real ``tritonserver`` of NVIDIA's wheel, with its Python backend and batching of what waits."""
     server = _site(venv) / "pytriton" / "tritonserver"
@@ -60,7 +63,7 @@ def _triton(venv: Path, folder: Path, model: str, port: int) -> list[str]:
     version.mkdir(parents=True)
     shutil.copy(SCRIPTS / "triton_model.py", version / "model.py")
     side = model.removeprefix("mobilenet")
-    dims, features = ("64", 10) if model == "tiny" else (f"{side}, {side}, 3", 1280)
+    dims, features = _SHAPES.get(model, (f"{side}, {side}, 3", 1280))
     (version.parent / "config.pbtxt").write_text(
         f'name: "trunk" backend: "python" max_batch_size: 32 instance_group [ {{ kind: KIND_CPU count: 1 }} ] '
         f'input [ {{ name: "x" data_type: TYPE_FP32 dims: [ {dims} ] }} ] '

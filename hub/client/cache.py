@@ -97,7 +97,8 @@ class Cache:
         if not self._is_trusted(_hex(digest)):
             if not is_whole(manifest.files, root):
                 return None
-            self.make_last(digest)
+            with suppress(OSError):  # a cache that cannot be written is of use all the same
+                self.make_last(digest)
         return manifest
 
     def keep(self, manifest_bytes: bytes, directory: Path) -> Path:
@@ -109,7 +110,7 @@ class Cache:
         target = self.snapshot_path(digest)
         target.parent.mkdir(parents=True, exist_ok=True)
         seal(directory, time_s=FIXED_TIME_S)
-        (self.root / "lasting" / _hex(digest)).unlink(missing_ok=True)
+        self._distrust(_hex(digest))
         self._write(self.root / "manifests" / f"{_hex(digest)}.json", manifest_bytes)
         self._discard_directory(target)
         directory.rename(target)
@@ -130,6 +131,12 @@ class Cache:
             folders = [path for path in below if path.is_dir()]
             sync_together([path for path in below if path.is_file()], [*folders, self.snapshot_path(digest)])
             self._write(lasting, _SYNCED)
+
+    def _distrust(self, name: str) -> None:
+        """Forget that a snapshot lasts, for good, before another takes its place."""
+        with suppress(FileNotFoundError):
+            (self.root / "lasting" / name).unlink()
+            sync_folder(self.root / "lasting")
 
     def _is_trusted(self, name: str) -> bool:
         try:
@@ -163,12 +170,13 @@ class Cache:
             root = self.root / "snapshots" / path.stem
             if (len(whole), len(parts)) == (len(files), len(blobs)):
                 break
-            if not root.is_dir() or not self._is_trusted(path.stem):
+            if not root.is_dir():
                 continue
+            is_trusted = self._is_trusted(path.stem)
             for file in orjson.loads(path.read_bytes())["files"]:
                 if not _is_untouched(root / file["path"], file["size"]):
                     continue
-                if file["digest"] in files:
+                if is_trusted and file["digest"] in files:  # nobody hashes a whole file again; parts are checked
                     whole[file["digest"]] = root / file["path"]
                 parts |= {name: place for name, place in _parts(root, file) if name in blobs}
         return whole, parts

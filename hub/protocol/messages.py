@@ -16,14 +16,15 @@ Sources: ``tensorflow/core/framework/{tensor,tensor_shape}.proto``, ``tensorflow
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.message import DecodeError, Message
-from google.protobuf.unknown_fields import UnknownFieldSet
 
 from hub.domain.errors import InvalidRequest
 
 _Field = descriptor_pb2.FieldDescriptorProto
-_WIDTHS = {1: 8, 5: 4}  # bytes of a number by its wire type
+MAX_LOOSE_BYTES = 4 << 20
+_DOUBLES = frozenset({"double_val", "dcomplex_val", "fp64_contents"})
 _SCALARS = {
     "bool": _Field.TYPE_BOOL,
     "bytes": _Field.TYPE_BYTES,
@@ -83,19 +84,30 @@ def _set_type(field: descriptor_pb2.FieldDescriptorProto, scope: str, kind: str)
         field.type, field.type_name = _Field.TYPE_MESSAGE, f"{scope}.{kind}"
 
 
-def numbers_of(message: Message, field: str) -> bytes:
+def numbers_of(message: Message, field: str, size: int) -> bytes:
     """The numbers, little-endian, of a field of them that is declared as bytes.
+
+    Args:
+        message: A ``TensorProto`` or an ``InferTensorContents``.
+        field: The field.
+        size: Bytes that are wanted; so many in one piece are taken as they lie, anything else is read number by number.
+
+    Raises:
+        InvalidRequest: They are malformed, or more than :data:`MAX_LOOSE_BYTES` came in another form.
 
     Source: protobuf's encoding guide, "Packed Repeated Fields": parsers take them packed, in several pieces, and not.
     """
     pieces = getattr(message, field)
-    if len(pieces) == 1:
+    if len(pieces) == 1 and len(pieces[0]) == size:
         return bytes(pieces[0])
-    if pieces:
-        return b"".join(pieces)
-    number = message.DESCRIPTOR.fields_by_name[field].number
-    loose = (one for one in UnknownFieldSet(message) if one.field_number == number and one.wire_type in _WIDTHS)
-    return b"".join(one.data.to_bytes(_WIDTHS[one.wire_type], "little") for one in loose)
+    whole = message.SerializeToString()
+    if len(whole) > MAX_LOOSE_BYTES:
+        raise InvalidRequest(
+            f"{field} does not hold {size} bytes in one packed piece.",
+            remedy="Send exactly the elements that the shape takes, packed, or raw bytes.",
+        )
+    numbers = getattr(parse(_NUMBERS[message.DESCRIPTOR.name], whole), field)
+    return np.fromiter(numbers, "<f8" if field in _DOUBLES else "<f4", len(numbers)).tobytes()
 
 
 def parse(kind: type[Message], data: bytes) -> Any:
@@ -238,5 +250,18 @@ INFERENCE = declare(
             "outputs": "5 repeated InferOutputTensor",
             "raw_output_contents": "6 repeated bytes",
         },
+    },
+)
+
+_NUMBERS = declare(
+    "numbers",
+    {
+        "TensorProto": {
+            "float_val": "5 repeated float",
+            "double_val": "6 repeated double",
+            "scomplex_val": "9 repeated float",
+            "dcomplex_val": "12 repeated double",
+        },
+        "InferTensorContents": {"fp32_contents": "6 repeated float", "fp64_contents": "7 repeated double"},
     },
 )

@@ -19,7 +19,7 @@ import structlog
 from prometheus_client import Counter, Histogram
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from hub.api.front import ShortWay
 from hub.api.middleware import SANE_ID, sent_path, too_large
@@ -140,9 +140,7 @@ def short_way(
                     more = {"error": sentence(answer)} if has_error_key else {}
                     answer = problem_response(answer, request_id, **more)
                 if isinstance(answer, Response):
-                    answer.headers["x-request-id"] = request_id
-                    status, sent = answer.status_code, int(answer.headers["content-length"])
-                    await answer(scope, receive, send)
+                    status, sent = await _respond(answer, scope, receive, send, request_id)
                 else:
                     sent = len(answer.body)
                     await _send(send, answer, request_id)
@@ -168,6 +166,27 @@ async def _answered(
     except Exception:  # noqa: BLE001 - whatever was not foreseen is answered, and told to the log
         _log.exception("request.failed", request_id=request_id)
         return HubError("The hub could not do this.", remedy="Its log says why, under the request's id.")
+
+
+async def _respond(answer: Response, scope: Scope, receive: Receive, send: Send, request_id: str) -> tuple[int, int]:
+    """Send an answer that sends itself, or the problem that it ran into before it began; gives status and bytes."""
+    has_begun = False
+
+    async def begin(message: Message) -> None:
+        nonlocal has_begun
+        has_begun = True
+        await send(message)
+
+    try:
+        answer.headers["x-request-id"] = request_id
+        await answer(scope, receive, begin)
+    except HubError as error:
+        if has_begun:
+            raise
+        answer = problem_response(error, request_id)
+        answer.headers["x-request-id"] = request_id
+        await answer(scope, receive, send)
+    return answer.status_code, int(answer.headers["content-length"])
 
 
 def sentence(error: HubError) -> str:

@@ -83,7 +83,7 @@ def _typed(sent: Any) -> Buffer:
             tensor=sent.name[:80],
         )
     if sent.datatype in ("FP32", "FP64"):
-        return numbers_of(sent.contents, field)
+        return numbers_of(sent.contents, field, max(0, math.prod(sent.shape)) * BY_OIP[sent.datatype].size_bytes)
     elements = getattr(sent.contents, field)
     if any(size < 0 for size in sent.shape) or len(elements) != math.prod(sent.shape):
         raise InvalidTensor(

@@ -75,7 +75,7 @@ def _strings(items: Sequence[bytes], count: int, name: str) -> bytes:
 def _elements(proto: Any, dtype: DType, shape: tuple[int, ...], name: str) -> bytes:
     """The elements that were sent, little-endian; too many are refused before any is looked at."""
     if dtype.name in _AS_BYTES:
-        return numbers_of(proto, _AS_BYTES[dtype.name])
+        return numbers_of(proto, _AS_BYTES[dtype.name], math.prod(shape) * dtype.size_bytes)
     field = _AS_BITS.get(dtype.name) or _AS_NUMBERS.get(dtype.name)
     sent = getattr(proto, field) if field else ()
     if len(sent) > math.prod(shape):

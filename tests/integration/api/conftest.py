@@ -273,11 +273,17 @@ def _plain_tracebacks() -> None:
 
 
 @pytest.fixture
-def start_hub(tmp_path: Path) -> Iterator[Callable[..., Hub]]:
-    """Starts a hub over the test's data folder; a second one continues where the first was stopped."""
+def landlord(tmp_path: Path) -> Iterator[Landlord]:
+    """Whose hubs are over the test's data folder."""
     landlord = Landlord(tmp_path / "data")
-    yield landlord.start
+    yield landlord
     landlord.stop()
+
+
+@pytest.fixture
+def start_hub(landlord: Landlord) -> Callable[..., Hub]:
+    """Starts a hub over the test's data folder; a second one continues where the first was stopped."""
+    return landlord.start
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ import random
 import socket
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -129,3 +130,33 @@ def test_a_blob_is_only_got(hub, url):
     for number in ("0", "x", "1e3", "9999999999"):
         wrong = url.replace("/versions/1/", f"/versions/{number}/")
         assert hub.admin.problem("GET", wrong, 422)["code"] == "invalid-request"
+
+
+def test_who_is_cut_off_in_the_middle_harms_no_file_that_is_opened_next(
+    landlord, hub, ask, url, large, tmp_path, monkeypatch
+):
+    """A descriptor is a number: a thread that goes on with one that was closed would write into another file."""
+    hub.admin.http.get(url)
+    really = os.sendfile
+
+    def late(*arguments: int) -> int:
+        time.sleep(0.4)
+        return really(*arguments)
+
+    monkeypatch.setattr(os, "sendfile", late)
+    connected = ask(url)
+    time.sleep(0.2)
+    server, _, _ = landlord.running[-1]
+    for task in list(server.server_state.tasks):
+        task.get_loop().call_soon_threadsafe(task.cancel)
+    time.sleep(0.1)
+    victims = {tmp_path / str(number): bytes([number]) * 1000 for number in range(8)}
+    with ExitStack() as opened:
+        for path, content in victims.items():
+            path.write_bytes(content)
+            opened.enter_context(path.open("r+b"))
+        time.sleep(0.6)
+    assert {path: path.read_bytes() for path in victims} == victims
+    connected.close()
+    monkeypatch.undo()
+    assert hub.admin.http.get(url).content == large[:BLOB_BYTES]

@@ -110,7 +110,9 @@ def test_what_a_power_cut_harmed_is_noticed_at_the_next_start(
     place.write_bytes(bytes(5))  # a file whose bytes never reached the disk has its size and its time all the same
     os.utime(place, (FIXED_TIME_S, FIXED_TIME_S))
     monkeypatch.setattr("hub.client.cache.boot_id", lambda: "after")
-    assert cache.find({harmed.files[0].digest, whole.files[0].digest}, ()) == ({}, {})
+    (blob,) = whole.files[0].blobs
+    found, parts = cache.find({harmed.files[0].digest, whole.files[0].digest}, {blob.digest})
+    assert (found, set(parts)) == ({}, {blob.digest})
     assert cache.snapshot(harmed.digest()) is None
     assert cache.snapshot(whole.digest()) == whole
     monkeypatch.setattr("hub.client.cache.boot_id", lambda: "later")
@@ -125,4 +127,18 @@ def test_a_system_that_tells_no_start_has_everything_written_at_once(
     monkeypatch.setattr("hub.client.cache.sync_together", lambda files, _folders: synced.extend(files))
     manifest = keep(cache, tmp_path, graph=b"graph")
     assert synced == [cache.snapshot_path(manifest.digest()) / "graph"]
+    assert cache.snapshot(manifest.digest()) == manifest
+
+
+def test_a_cache_that_cannot_be_written_is_read_all_the_same(
+    cache: Cache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    manifest = keep(cache, tmp_path, graph=b"graph")
+
+    def refuse(path: Path, data: bytes) -> None:
+        del data
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("hub.client.cache.boot_id", lambda: "another machine's")
+    monkeypatch.setattr(cache, "_write", refuse)
     assert cache.snapshot(manifest.digest()) == manifest

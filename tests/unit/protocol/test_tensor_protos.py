@@ -13,7 +13,7 @@ from hub.domain.versions import State, Version
 from hub.protocol.codecs.tensor_protos import MAX_FILLED_BYTES, read_tensor_proto, write_tensor_proto
 from hub.protocol.codecs.tfserving_rpc import decode_examples, decode_predict, encode_predict
 from hub.protocol.frames import Tensor, from_numpy, to_numpy
-from hub.protocol.messages import INFERENCE, TENSORFLOW, parse
+from hub.protocol.messages import INFERENCE, MAX_LOOSE_BYTES, TENSORFLOW, parse
 
 # A PredictRequest as TensorFlow Serving's Python client sent it: model acme/half, x = [[1.0], [2.0]].
 GOLDEN_REQUEST = bytes.fromhex("0a0b0a0961636d652f68616c66121b0a0178121608011208120208021202080122080000803f00000040")
@@ -111,7 +111,6 @@ def test_filling_up_stops_at_a_limit() -> None:
         (proto(1, (-1,)), "float32", "a shape that is not a list of sizes"),
         (proto(1, (1,) * 33), "float32", "a shape that is not a list of sizes"),
         (proto(1, (2,)), "float32", "takes 2 elements, 0 were sent"),
-        (proto(1, (2,), float_val=[bytes(5)]), "float32", "takes 2 elements, 1 were sent"),
         (proto(1, (1,), float_val=[bytes(8)]), "float32", "takes 1 elements, 2 were sent"),
         (proto(1, (2,), tensor_content=bytes(7)), "float32", "takes 8 bytes, 7 were sent"),
         (proto(6, (1,), int_val=[128]), "int8", "a value that does not fit into int8"),
@@ -159,6 +158,8 @@ _DOUBLES = struct.pack("<2d", 1.5, -2.0)
         ("float32", "packed", b"\x2a\x0c" + _FLOATS, [1.5, -2.0, 0.25]),
         ("float32", "in pieces", b"\x2a\x04" + _FLOATS[:4] + b"\x2a\x08" + _FLOATS[4:], [1.5, -2.0, 0.25]),
         ("float32", "one by one", b"".join(b"\x2d" + _FLOATS[at : at + 4] for at in (0, 4, 8)), [1.5, -2.0, 0.25]),
+        ("float32", "both", b"\x2a\x04" + _FLOATS[:4] + b"\x2d" + _FLOATS[4:8], [1.5, -2.0]),
+        ("float32", "beside others", b"\x29" + _DOUBLES[:8] + b"\x2a\x04" + _FLOATS[:4], [1.5]),
         ("float64", "one by one", b"".join(b"\x31" + _DOUBLES[at : at + 8] for at in (0, 8)), [1.5, -2.0]),
     ],
 )
@@ -169,3 +170,12 @@ def test_numbers_come_in_every_form_that_protobuf_knows(
     written = proto(BY_NAME[dtype].number, (len(expected),)).SerializeToString() + wire
     found = read_tensor_proto(parse(TENSORFLOW["TensorProto"], written), spec(dtype))
     assert to_numpy(found).tolist() == expected
+
+
+def test_malformed_numbers_are_refused_and_many_of_them_unread() -> None:
+    with pytest.raises(InvalidRequest, match="are no TensorProto"):
+        read_tensor_proto(proto(1, (2,), float_val=[bytes(5)]), spec("float32"))
+    count = MAX_LOOSE_BYTES // 5 + 1
+    loose = proto(1, (count,)).SerializeToString() + b"\x2d\x00\x00\x80\x3f" * count
+    with pytest.raises(InvalidRequest, match=f"does not hold {4 * count} bytes in one packed piece"):
+        read_tensor_proto(parse(TENSORFLOW["TensorProto"], loose), spec("float32"))
