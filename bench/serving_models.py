@@ -50,13 +50,14 @@ def _tiny() -> tuple[keras.Model, tuple[int, ...]]:
     return keras.Sequential(layers), (64,)
 
 
-class _DynamicRNN(keras.Model):
+class DynamicRNN(keras.Model):
     """A GRU cell stepped by a loop that AutoGraph writes, as far as the longest sequence of the batch goes."""
 
     def __init__(self) -> None:
         super().__init__()
         self.cell = keras.layers.GRUCell(32)
 
+    @tf.function  # Keras does not have AutoGraph convert what it calls
     def call(self, x: tf.Tensor) -> tf.Tensor:
         """The state after each sequence's last row.
 
@@ -75,7 +76,7 @@ class _DynamicRNN(keras.Model):
 
 
 def _rnn() -> tuple[keras.Model, tuple[int, ...]]:
-    model = _DynamicRNN()
+    model = DynamicRNN()
     model.cell.build((None, 16))
     return model, (24, 16)
 
