@@ -143,7 +143,8 @@ class Cache:
             lasting = (self.root / "lasting" / name).read_bytes()
         except FileNotFoundError:
             return False
-        return lasting == _SYNCED or lasting == (boot_id() or "nothing").encode()
+        started = boot_id()
+        return lasting == _SYNCED or (started is not None and lasting == started.encode())
 
     def discard(self, digest: str) -> None:
         """Forget a version's files."""

@@ -159,13 +159,18 @@ async def _answered(
 ) -> Answer | Response | HubError:
     try:
         return await handler(house, exchange)
-    except HubError as error:
-        return error
     except ClientDisconnect:
         raise
-    except Exception:  # noqa: BLE001 - whatever was not foreseen is answered, and told to the log
-        _log.exception("request.failed", request_id=request_id)
-        return HubError("The hub could not do this.", remedy="Its log says why, under the request's id.")
+    except Exception as error:  # noqa: BLE001 - whatever was not foreseen is answered, and told to the log
+        return _foreseen(error, request_id)
+
+
+def _foreseen(error: Exception, request_id: str) -> HubError:
+    """What to answer; an error that nobody foresaw is told to the log only."""
+    if isinstance(error, HubError):
+        return error
+    _log.error("request.failed", request_id=request_id, exc_info=error)
+    return HubError("The hub could not do this.", remedy="Its log says why, under the request's id.")
 
 
 async def _respond(answer: Response, scope: Scope, receive: Receive, send: Send, request_id: str) -> tuple[int, int]:
@@ -180,10 +185,12 @@ async def _respond(answer: Response, scope: Scope, receive: Receive, send: Send,
     try:
         answer.headers["x-request-id"] = request_id
         await answer(scope, receive, begin)
-    except HubError as error:
+    except ClientDisconnect:
+        raise
+    except Exception as error:
         if has_begun:
             raise
-        answer = problem_response(error, request_id)
+        answer = problem_response(_foreseen(error, request_id), request_id)
         answer.headers["x-request-id"] = request_id
         await answer(scope, receive, send)
     return answer.status_code, int(answer.headers["content-length"])

@@ -13,6 +13,7 @@ import pytest
 
 from hub.domain.digests import digest_of
 from hub.protocol import paths
+from hub.storage.blobs.filesystem import FilesystemBlobStore
 from hub.storage.blobs.layout import path_of
 from tests.integration.api.test_api_bytes import push_in_blobs
 
@@ -160,3 +161,14 @@ def test_who_is_cut_off_in_the_middle_harms_no_file_that_is_opened_next(
     connected.close()
     monkeypatch.undo()
     assert hub.admin.http.get(url).content == large[:BLOB_BYTES]
+
+
+def test_what_nobody_foresaw_before_an_answer_begins_is_a_problem(hub, url, monkeypatch):
+    def fail(_store: object, _digest: str) -> None:
+        raise RuntimeError("secret")
+
+    monkeypatch.setattr(FilesystemBlobStore, "open_file", fail)
+    answer = hub.admin.http.get(url)
+    assert (answer.status_code, answer.headers["content-type"]) == (500, "application/problem+json")
+    assert answer.json()["request_id"] == answer.headers["x-request-id"]
+    assert "secret" not in answer.text
