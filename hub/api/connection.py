@@ -1,7 +1,11 @@
-"""One HTTP connection: uvicorn's, which also sends parts of files without reading them.
+"""One HTTP connection: uvicorn's, which also sends parts of files without reading them, and answers from a callback.
 
-The application asks for that with ASGI's zero copy send extension (``http.response.zerocopysend``), offered where the
-bytes go to a plain socket; a file then moves inside the kernel, at the speed of nginx's.
+A prediction that a worker can be asked at once needs no task, no messages between server and application, and no timer
+to look after the client: a quarter of what it costs. What that takes is in `hub.api.front.ShortWay`; whatever is not so
+simple goes the usual way, with the body that came.
+
+Files are asked for with ASGI's zero copy send extension (``http.response.zerocopysend``), offered where the bytes go to
+a plain socket; a file then moves inside the kernel, at the speed of nginx's.
 
 Laws: what was sent before is on its way before a file's bytes are; a client that reads slowly holds no thread; a
 thread's descriptors are its own, and live as long as it uses them, whatever becomes of the request; to who left, as
@@ -19,27 +23,99 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from starlette.types import Scope
+from uvicorn import Config
+from uvicorn._types import ASGI3Application
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+
+from hub.api.front import Front, Reply, Straight, Withdraw
 
 ZERO_COPY = "http.response.zerocopysend"
 _PIECE_BYTES = 2 << 20
 _TURN_BYTES = 16 << 20
 _PATIENCE_S = 0.005
+_MODEST_BYTES = 1 << 20
+_MODEST_DIGITS = 7
 # Moving bytes keeps a core busy: more threads than cores only take turns, which costs a third of the rate.
 _senders = ThreadPoolExecutor(max(2, os.cpu_count() or 1), thread_name_prefix="send-file")
 
 
 class Connection(HttpToolsProtocol):
-    """A connection whose requests know the zero copy send extension."""
+    """A connection whose requests know the zero copy send extension, and that answers some without a task."""
+
+    def __init__(self, config: Config, *args: Any, **kwargs: Any) -> None:
+        """Answer what ``config.app`` answers, straight where it can be: see `hub.api.front.ShortWay`."""
+        super().__init__(config, *args, **kwargs)
+        self._front = config.app if isinstance(config.app, Front) else None
+        self._held: tuple[Straight, ASGI3Application] | None = None
+        self._pieces: list[bytes] = []
+        self._withdraw: Withdraw | None = None
 
     def on_headers_complete(self) -> None:
         """Start what answers the request."""
         super().on_headers_complete()
-        if self.scheme == "http":
+        if self.scheme == "http" and self.scope["method"] != "POST":
             self.scope["extensions"] = {ZERO_COPY: {}}
             self.cycle.send = partial(_send, self, self.cycle, self.cycle.send)  # type: ignore[method-assign]
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        """See uvicorn; what may be answered straight is held until its body is there, unless that waited in line."""
+        straight = self._front.straight(cast(Scope, cycle.scope)) if self._front is not None else None
+        has_begun = cycle is not self.cycle or cycle.body or not cycle.more_body
+        if straight is None or has_begun or not _is_modest(cycle):
+            super()._start_asgi_task(cycle, app)
+        else:
+            self._held = straight, app
+
+    def on_body(self, body: bytes) -> None:
+        """See uvicorn."""
+        if self._held is None:
+            super().on_body(body)
+        else:
+            self._pieces.append(body)
+
+    def on_message_complete(self) -> None:
+        """See uvicorn; a body that was held is handed over now."""
+        super().on_message_complete()
+        if self._held is None:
+            return
+        (straight, app), self._held = self._held, None
+        pieces, self._pieces = self._pieces, []
+        body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        cycle = self.cycle
+
+        def tell(reply: Reply | None) -> None:
+            self._withdraw = None
+            if reply is not None:
+                self._reply(cycle, reply)
+                return
+            cycle.body += body
+            super(Connection, self)._start_asgi_task(cycle, app)
+
+        withdraw = None if self.flow.write_paused else straight(cast(Scope, cycle.scope), body, tell)
+        if withdraw is None:
+            tell(None)
+        else:
+            self._withdraw = withdraw
+
+    def _reply(self, cycle: RequestResponseCycle, reply: Reply) -> None:
+        default = b"".join([b"%b: %b\r\n" % line for line in cycle.default_headers])
+        end = b"\r\n" if cycle.keep_alive else b"connection: close\r\n\r\n"
+        self.transport.write(b"".join([STATUS_LINE[200], default, reply.headers, end, reply.body]))
+        cycle.response_started = cycle.response_complete = True
+        if not cycle.keep_alive:
+            self.transport.close()
+        self.on_response_complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """See uvicorn; who left is not computed for."""
+        withdraw, self._withdraw = self._withdraw, None
+        if withdraw is not None:
+            withdraw()
+        self._held = None
+        super().connection_lost(exc)
 
     async def send_file(self, file: int, offset: int, count: int) -> None:
         """Move bytes from a file to the socket; once the client has left, to nobody.
@@ -81,6 +157,14 @@ class Connection(HttpToolsProtocol):
             await ready
         finally:
             self.loop.remove_writer(socket)
+
+
+def _is_modest(cycle: RequestResponseCycle) -> bool:
+    """Whether a request says beforehand that its body is small enough to be taken as fast as it comes."""
+    if cycle.waiting_for_100_continue:
+        return False
+    announced = next((value for name, value in cycle.scope["headers"] if name == b"content-length"), b"")
+    return announced.isdigit() and len(announced) <= _MODEST_DIGITS and int(announced) <= _MODEST_BYTES
 
 
 async def _send(connection: Connection, cycle: RequestResponseCycle, send: Callable[..., Any], message: Any) -> None:

@@ -6,13 +6,26 @@ nothing is answered by both.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 _MAX_REMEMBERED = 4_096
 _MAX_PATH_CHARS = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer of status 200: its header lines as they are sent, each with its line end, and the body."""
+
+    headers: bytes
+    body: bytes
+
+
+Tell = Callable[[Reply | None], None]
+Withdraw = Callable[[], None]
+Straight = Callable[[Scope, bytes, Tell], Withdraw | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +36,15 @@ class ShortWay:
         path: Its template, as routes are written: ``{name}`` stands for what has no slash.
         app: What answers.
         method: Of the requests that it answers.
+        straight: Answers a request with its whole body from a callback, where ``app`` would have nothing to wait for
+            but a worker; saves a quarter of what such a request costs. None, at once or as what is told, has ``app``
+            answer. Who leaves before being told withdraws.
     """
 
     path: str
     app: ASGIApp
     method: str = "POST"
+    straight: Straight | None = None
 
     def pattern(self) -> re.Pattern[str]:
         """What a whole path must match."""
@@ -55,6 +72,14 @@ class Front:
             return
         way, scope["path_params"] = found
         await way.app(scope, receive, send)
+
+    def straight(self, scope: Scope) -> Straight | None:
+        """What may answer a request whose body has yet to come."""
+        found = self._find(scope["method"], scope["path"])
+        if found is None or found[0].straight is None:
+            return None
+        scope["path_params"] = found[1]
+        return found[0].straight
 
     def _find(self, method: str, path: str) -> tuple[ShortWay, dict[str, str]] | None:
         found = self._known.get((method, path))

@@ -11,10 +11,11 @@ Laws, held by every implementation:
 * After ``stop`` everything is ``NotAvailable``.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from hub.domain.errors import HubError
 from hub.domain.reports import ProbeResult
 from hub.protocol.frames import Tensor
 from hub.runtime.orders import Choice
@@ -67,6 +68,9 @@ class EngineStatus:
         return any(worker.state == "ready" for worker in self.workers)
 
 
+Inferred = list[Tensor] | HubError | None
+
+
 class Engine(Protocol):
     """Runs predictions and probes."""
 
@@ -99,6 +103,31 @@ class Engine(Protocol):
             WorkerLost: The worker died; the request may be sent again.
             DeadlineExceeded: It took longer than ``deadline_s``.
             NotAvailable: No worker was ready in time, or the engine was stopped.
+        """
+        ...
+
+    def start_infer(
+        self,
+        target: Target,
+        signature: str,
+        inputs: Sequence[Tensor],
+        deadline_s: float,
+        priority: int,
+        tell: Callable[[Inferred], None],
+    ) -> Callable[[], None] | None:
+        """Call a signature where a worker can be asked at once; ``tell`` is given, once, what ``infer`` would be.
+
+        Args:
+            target: See ``infer``.
+            signature: See ``infer``.
+            inputs: See ``infer``.
+            deadline_s: See ``infer``.
+            priority: See ``infer``.
+            tell: Given the outputs, the error, or None where the target has been unloaded meanwhile: then ``infer``.
+
+        Returns:
+            What withdraws the call; ``tell`` is not called after it. None where there is something to wait for, or
+            where the call is refused: ``infer`` will tell.
         """
         ...
 

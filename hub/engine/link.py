@@ -9,6 +9,8 @@ import asyncio
 import socket
 from asyncio import Future, TimerHandle
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import structlog
@@ -18,7 +20,16 @@ from hub.protocol.frames import Frame, Tensor, encode_frame
 from hub.protocol.problems import from_problem
 from hub.protocol.streams import FrameStream
 
+Told = Frame | HubError | TimeoutError
 _log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """Who waits for a reply: nobody any more where ``tell`` is None."""
+
+    tell: Callable[[Told], None] | None
+    deadline: TimerHandle
 
 
 class Link:
@@ -41,15 +52,17 @@ class Link:
             on_end: Called as soon as nothing will come any more.
         """
         self.loaded: dict[str, int] = {}
-        self._stream = FrameStream(self._settle, self._end)
+        self._stream = FrameStream(self._take, self._end)
         self._grace_s = grace_s
         self._on_stuck = on_stuck
         self._on_news = on_news
         self._on_end = on_end
         self._next_id = 1
-        self._waiting: dict[int, Future[Frame]] = {}
+        self._waiting: dict[int, _Waiting] = {}
+        self._told: list[Future[None]] = []
         self._overdue: dict[int, TimerHandle] = {}
         self._ended = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
 
     async def connect(self, connected: socket.socket) -> None:
         """Speak over a socket."""
@@ -82,32 +95,47 @@ class Link:
             WorkerLost: The stream ended before the reply.
             TimeoutError: The deadline passed before the reply.
         """
+        reply: Future[Frame] = asyncio.get_running_loop().create_future()
+        request_id = self.start(header, tensors, deadline_at, partial(_settle, reply))
+        try:
+            return await reply
+        except asyncio.CancelledError:
+            self.withdraw(request_id)
+            raise
+
+    def start(
+        self, header: Mapping[str, Any], tensors: Sequence[Tensor], deadline_at: float, tell: Callable[[Told], None]
+    ) -> int:
+        """Send a request; ``tell`` is given its reply, or what ``call`` would raise, once.
+
+        Returns:
+            The number to withdraw it by.
+
+        Raises:
+            WorkerLost: The stream has ended.
+        """
         if self._ended.is_set():
             raise _lost()
         request_id = self._next_id
-        self._next_id += 1
         buffers = encode_frame({**header, "id": request_id}, tensors)
-        loop = asyncio.get_running_loop()
-        reply: Future[Frame] = loop.create_future()
-        self._waiting[request_id] = reply
-        deadline = loop.call_at(deadline_at, _expire, reply)
-        try:
-            self._stream.send(buffers)
-            frame = await reply
-        except (asyncio.CancelledError, TimeoutError):
-            self._give_up(request_id, deadline_at)
-            raise
-        finally:
-            deadline.cancel()
-        problem = frame.header.get("problem")
-        if problem is not None:
-            raise from_problem(problem["status"], problem)
-        return frame
+        self._next_id += 1
+        deadline = self._loop.call_at(deadline_at, self._expire, request_id)
+        self._waiting[request_id] = _Waiting(tell, deadline)
+        self._stream.send(buffers)
+        return request_id
+
+    def withdraw(self, request_id: int) -> None:
+        """Want a reply no more: nobody is told."""
+        waiting = self._waiting.get(request_id)
+        if waiting is not None and waiting.tell is not None:
+            self._give_up(request_id, waiting)
 
     async def drain(self) -> None:
         """Wait until nobody waits for a reply any more; for who sends no more calls."""
-        while waiting := [reply for reply in self._waiting.values() if not reply.done()]:
-            await asyncio.wait(waiting)
+        while any(waiting.tell is not None for waiting in self._waiting.values()):
+            told = self._loop.create_future()
+            self._told.append(told)
+            await told
 
     def close(self) -> None:
         """End the stream and every call."""
@@ -121,13 +149,15 @@ class Link:
         for timer in self._overdue.values():
             timer.cancel()
         self._overdue.clear()
-        for reply in self._waiting.values():
-            if not reply.done():
-                reply.set_exception(_lost())
-        self._waiting.clear()
+        waiting, self._waiting = self._waiting, {}
+        for one in waiting.values():
+            one.deadline.cancel()
+            if one.tell is not None:
+                one.tell(_lost())
+        self._wake()
         self._on_end()
 
-    def _settle(self, frames: list[Frame]) -> None:
+    def _take(self, frames: list[Frame]) -> None:
         for frame in frames:
             request_id = frame.header.get("id", 0)
             if not request_id:
@@ -136,26 +166,47 @@ class Link:
             timer = self._overdue.pop(request_id, None)
             if timer is not None:
                 timer.cancel()
-            reply = self._waiting.pop(request_id, None)
-            if reply is not None and not reply.done():
-                reply.set_result(frame)
+            waiting = self._waiting.pop(request_id, None)
+            if waiting is not None and waiting.tell is not None:
+                waiting.deadline.cancel()
+                problem = frame.header.get("problem")
+                waiting.tell(frame if problem is None else from_problem(problem["status"], problem))
+        self._wake()
 
-    def _give_up(self, request_id: int, deadline_at: float) -> None:
-        if request_id not in self._waiting:
-            return
-        loop = asyncio.get_running_loop()
+    def _wake(self) -> None:
+        """Let who drains look again."""
+        told, self._told = self._told, []
+        for future in told:
+            if not future.done():
+                future.set_result(None)
+
+    def _expire(self, request_id: int) -> None:
+        waiting = self._waiting[request_id]
+        tell = waiting.tell
+        self._give_up(request_id, waiting)
+        if tell is not None:
+            tell(TimeoutError())
+
+    def _give_up(self, request_id: int, waiting: _Waiting) -> None:
+        waiting.tell = None
+        waiting.deadline.cancel()
         self._stream.send(encode_frame({"op": "cancel", "id": request_id}))
-        due = max(deadline_at, loop.time()) + self._grace_s
-        self._overdue[request_id] = loop.call_at(due, self._report_stuck)
+        due = max(waiting.deadline.when(), self._loop.time()) + self._grace_s
+        self._overdue[request_id] = self._loop.call_at(due, self._report_stuck)
+        self._wake()
 
     def _report_stuck(self) -> None:
         _log.warning("worker.stuck", grace_s=self._grace_s)
         self._on_stuck()
 
 
-def _expire(reply: Future[Frame]) -> None:
-    if not reply.done():
-        reply.set_exception(TimeoutError())
+def _settle(reply: Future[Frame], told: Told) -> None:
+    if reply.done():
+        return
+    if isinstance(told, Exception):
+        reply.set_exception(told)
+    else:
+        reply.set_result(told)
 
 
 def _lost() -> WorkerLost:

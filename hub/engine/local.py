@@ -25,9 +25,9 @@ from hub.domain.errors import (
 )
 from hub.domain.reports import ProbeResult
 from hub.engine.choices import Choices
-from hub.engine.engine import EngineStatus, Target
+from hub.engine.engine import EngineStatus, Inferred, Target
 from hub.engine.goldens import Goldens, ReadGolden
-from hub.engine.link import Link
+from hub.engine.link import Link, Told
 from hub.engine.placement import choose
 from hub.engine.prober import Prober
 from hub.engine.supervisor import Batching, Supervisor
@@ -131,15 +131,40 @@ class LocalEngine:
         self, target: Target, signature: str, inputs: Sequence[Tensor], deadline_s: float, priority: int = 0
     ) -> list[Tensor]:
         """Call a signature; see ``Engine.infer``."""
-        header = {
-            "op": "infer",
-            "digest": target.digest,
-            "trunk": target.trunk_digest,
-            "signature": signature,
-            "priority": priority,
-            "is_traced": tracing.is_recording(),
-        }
-        return await self._ask_in_time(target, header, inputs, deadline_s)
+        return await self._ask_in_time(target, _infer(target, signature, priority), inputs, deadline_s)
+
+    def start_infer(
+        self,
+        target: Target,
+        signature: str,
+        inputs: Sequence[Tensor],
+        deadline_s: float,
+        priority: int,
+        tell: Callable[[Inferred], None],
+    ) -> Callable[[], None] | None:
+        """Call a signature at once; see ``Engine.start_infer``."""
+        link = self._at_hand(target)
+        if link is None or self._is_stopping or self._in_flight >= self._max_in_flight:
+            return None
+        self._enter()
+
+        def done(told: Told) -> None:
+            self._leave()
+            if isinstance(told, TimeoutError):
+                told = self._too_late(deadline_s)
+            tell(told if isinstance(told, HubError) else self._read(link, target, told))
+
+        def withdraw() -> None:
+            self._leave()
+            link.withdraw(number)
+
+        try:
+            deadline_at = asyncio.get_running_loop().time() + deadline_s
+            number = link.start(_infer(target, signature, priority), inputs, deadline_at, done)
+        except HubError:
+            self._leave()
+            return None
+        return withdraw
 
     async def infer_heads(
         self, target: Target, signatures: Sequence[str], inputs: Sequence[Tensor], deadline_s: float, priority: int = 0
@@ -162,9 +187,11 @@ class LocalEngine:
         self._enter()
         deadline_at = asyncio.get_running_loop().time() + deadline_s
         try:
-            answered = await self._ask_at_hand(target, header, inputs, deadline_at)
-            if answered is not None:
-                return answered
+            link = self._at_hand(target)
+            if link is not None:
+                answered = self._read(link, target, await link.call(header, inputs, deadline_at))
+                if answered is not None:
+                    return answered
             async with asyncio.timeout_at(deadline_at):
                 return await self._ask(target, header, inputs, deadline_at)
         except TimeoutError as error:
@@ -188,15 +215,10 @@ class LocalEngine:
         async with self._orders(Target(digest, trunk_digest), Device("cpu", 0)) as orders:
             return await self._prober.probe(orders[-1], orders[0] if trunk_digest else None)
 
-    async def _ask_at_hand(
-        self, target: Target, header: Mapping[str, Any], inputs: Sequence[Tensor], deadline_at: float
-    ) -> list[Tensor] | None:
-        """The answer of the only worker, where it is ready and has the target; most requests need no more."""
+    def _at_hand(self, target: Target) -> Link | None:
+        """The only worker, where it is ready and has the target; most requests need no more."""
         only = self._supervisors[0]
-        if len(self._supervisors) > 1 or only.link is None or target.digest not in only.loaded:
-            return None
-        link = only.link
-        return self._read(link, target, await link.call(header, inputs, deadline_at))
+        return only.link if len(self._supervisors) == 1 and target.digest in only.loaded else None
 
     async def _ask(
         self, target: Target, header: Mapping[str, Any], inputs: Sequence[Tensor], deadline_at: float
@@ -340,6 +362,17 @@ class LocalEngine:
             self._ready.set()
         else:
             self._ready.clear()
+
+
+def _infer(target: Target, signature: str, priority: int) -> dict[str, Any]:
+    return {
+        "op": "infer",
+        "digest": target.digest,
+        "trunk": target.trunk_digest,
+        "signature": signature,
+        "priority": priority,
+        "is_traced": tracing.is_recording(),
+    }
 
 
 def _observe(digest: str, batch: Mapping[str, Any]) -> None:

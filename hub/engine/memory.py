@@ -16,7 +16,7 @@ from hub.domain.errors import (
 from hub.domain.reports import ProbeResult
 from hub.domain.signatures import Signature
 from hub.domain.tensors import check_tensor
-from hub.engine.engine import EngineStatus, Target, WorkerStatus
+from hub.engine.engine import EngineStatus, Inferred, Target, WorkerStatus
 from hub.protocol.frames import Tensor, to_numpy
 
 Function = Callable[[Mapping[str, Tensor]], Sequence[Tensor]]
@@ -75,6 +75,34 @@ class MemoryEngine:
             raise DeadlineExceeded(f"The model did not answer within {deadline_s:g} s.") from error
         finally:
             self._in_flight -= 1
+
+    def start_infer(
+        self,
+        target: Target,
+        signature: str,
+        inputs: Sequence[Tensor],
+        deadline_s: float,
+        priority: int,
+        tell: Callable[[Inferred], None],
+    ) -> Callable[[], None] | None:
+        """Call a signature's function at once; see ``Engine.start_infer``."""
+        if target.digest not in self._loaded or not self._is_running or self._in_flight >= self._max_in_flight:
+            return None
+
+        def done(task: asyncio.Task[list[Tensor]]) -> None:
+            if task.cancelled():
+                return
+            error = task.exception()
+            assert error is None or isinstance(error, HubError)
+            tell(error or task.result())
+
+        task = asyncio.create_task(self.infer(target, signature, inputs, deadline_s, priority))
+        task.add_done_callback(done)
+
+        def withdraw() -> None:
+            task.cancel()
+
+        return withdraw
 
     async def infer_heads(
         self, target: Target, signatures: Sequence[str], inputs: Sequence[Tensor], deadline_s: float, priority: int = 0

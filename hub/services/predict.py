@@ -127,12 +127,21 @@ class Predictions:
             VersionNotReady: The version is being validated, or was rejected.
             VersionYanked: The reference is an alias of a version that was withdrawn.
         """
+        known = self.known(principal, reference)
+        if known is None:
+            known = (await self._search_once(_Question(reference, principal.is_anonymous), principal)).servable
+        return known
+
+    def known(self, principal: Principal, reference: Reference) -> Servable | None:
+        """What ``resolve`` would find, where that was asked for a moment ago.
+
+        Raises:
+            Unauthorized: See ``resolve``.
+            Forbidden: See ``resolve``.
+        """
         principal.require(Scope.READ)
-        question = _Question(reference, principal.is_anonymous)
-        found = self._found.get(question)
-        if found is None or found.until < time.monotonic():
-            found = await self._search_once(question, principal)
-        return found.servable
+        found = self._found.get(_Question(reference, principal.is_anonymous))
+        return None if found is None or found.until < time.monotonic() else found.servable
 
     async def predict(
         self, servable: Servable, signature: str, tensors: Sequence[Tensor], deadline_s: float, priority: int = 0

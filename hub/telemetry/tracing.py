@@ -70,6 +70,11 @@ def _request(name: str, traceparent: str | None, attributes: Mapping[str, str]) 
         yield
 
 
+def is_on() -> bool:
+    """Whether there are traces at all."""
+    return _tracer is not None
+
+
 def is_recording() -> bool:
     """Whether the request under way is traced."""
     if _tracer is None:

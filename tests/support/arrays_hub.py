@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import numpy as np
@@ -43,6 +44,7 @@ class RecordingEngine(MemoryEngine):
         self.added: dict[Target, MemoryVersion] = {}
         self.deadlines_s: list[float] = []
         self.priorities: list[int] = []
+        self.straight = 0
         super().__init__(self.added)
 
     async def infer(
@@ -51,6 +53,11 @@ class RecordingEngine(MemoryEngine):
         self.deadlines_s.append(deadline_s)
         self.priorities.append(priority)
         return await super().infer(target, signature, inputs, deadline_s, priority)
+
+    def start_infer(self, *arguments: Any) -> Callable[[], None] | None:
+        withdraw = super().start_infer(*arguments)
+        self.straight += withdraw is not None
+        return withdraw
 
 
 def over_arrays(compute: Compute) -> Function:

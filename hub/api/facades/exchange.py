@@ -34,6 +34,7 @@ from hub.services.predict import Servable
 from hub.telemetry import metrics
 
 DEADLINE_HEADER = "Hub-Deadline-Ms"
+DEADLINE = DEADLINE_HEADER.lower().encode()
 JSON = "application/json"
 LARGE_BYTES = 64 << 10
 Handler = Callable[[House, Request], Awaitable[Response]]
@@ -140,14 +141,13 @@ def _too_large(limit: int) -> TooLarge:
     )
 
 
-def deadline_s(house: House, exchange: Exchange) -> float:
-    """How long the prediction may take: the hub's limit, or less where the caller asks for less.
+def deadline_s(house: House, asked: str | None) -> float:
+    """How long the prediction may take: the hub's limit, or less where the caller asks for less, by the header.
 
     Raises:
         InvalidRequest: The header is not a positive number.
     """
     limit = house.settings.predict_deadline_s
-    asked = exchange.header(DEADLINE_HEADER.lower().encode())
     if asked is None:
         return limit
     try:
@@ -170,7 +170,7 @@ async def infer(
     timeout_s: float | None = None,
 ) -> list[Tensor]:
     """Run a decoded call."""
-    limit_s = min(deadline_s(house, exchange), timeout_s or math.inf)
+    limit_s = min(deadline_s(house, exchange.header(DEADLINE)), timeout_s or math.inf)
     work = house.predictions.predict(servable, call.signature.name, call.tensors, limit_s, priority)
     return await measured(protocol, exchange.unless_left(work))
 
@@ -186,10 +186,15 @@ async def measured(protocol: str, work: Awaitable[_Result]) -> _Result:
         outcome = error.code
         raise
     finally:
-        counter, histogram = _series(protocol, outcome)
-        counter.inc()
-        histogram.observe(time.perf_counter() - started)
+        count(protocol, outcome, started)
     return result
+
+
+def count(protocol: str, outcome: str, started: float) -> None:
+    """Count a prediction that began at ``started``."""
+    counter, histogram = _series(protocol, outcome)
+    counter.inc()
+    histogram.observe(time.perf_counter() - started)
 
 
 @functools.cache

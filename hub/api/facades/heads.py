@@ -10,7 +10,7 @@ Law: the trunk is computed once, whatever the number of heads.
 import math
 from typing import Any
 
-from hub.api.facades.exchange import caller, deadline_s, measured, off_loop, read_body, reference
+from hub.api.facades.exchange import DEADLINE, caller, deadline_s, measured, off_loop, read_body, reference
 from hub.api.facades.hot import Answer, Exchange, short_way
 from hub.api.facades.oip import HEADER_LENGTH, encoded
 from hub.api.front import ShortWay
@@ -38,7 +38,7 @@ async def _predict(house: House, exchange: Exchange) -> Answer:
     wanted = _wanted(await off_loop(json_bytes, oip.read_parameters, body, length))
     heads = await house.predictions.heads(principal, trunk, wanted)
     call = await off_loop(json_bytes, oip.decode_infer, body, length, {heads.signature.name: heads.signature})
-    limit_s = min(deadline_s(house, exchange), call.timeout_s or math.inf)
+    limit_s = min(deadline_s(house, exchange.header(DEADLINE)), call.timeout_s or math.inf)
     work = house.predictions.predict_heads(heads, call.tensors, limit_s, call.priority)
     outputs = await measured(_PROTOCOL, exchange.unless_left(work))
     return await encoded(outputs, call, trunk)

@@ -5,7 +5,9 @@ A model is ``owner/name``, plain or with ``%2F``, or any form of reference (``ac
 """
 
 import asyncio
-from collections.abc import Mapping
+import math
+import time
+from collections.abc import Callable, Mapping
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -13,8 +15,11 @@ from starlette.routing import BaseRoute, Route
 
 from hub import __version__
 from hub.api.facades.exchange import (
+    DEADLINE,
     JSON,
     caller,
+    count,
+    deadline_s,
     infer,
     json_answer,
     off_loop,
@@ -23,10 +28,12 @@ from hub.api.facades.exchange import (
     reference,
     route,
 )
-from hub.api.facades.hot import Answer, Exchange, short_way
+from hub.api.facades.hot import Answer, Exchange, foreseen, short_way
 from hub.api.front import ShortWay
+from hub.domain.errors import HubError
 from hub.domain.names import Reference
 from hub.domain.versions import State
+from hub.engine.engine import Inferred
 from hub.protocol.codecs import oip
 from hub.protocol.codecs.oip import InferCall
 from hub.protocol.codecs.oip_known import KnownHeaders
@@ -58,7 +65,7 @@ def routes(house: House) -> list[BaseRoute]:
 
 def short_ways(house: House) -> list[ShortWay]:
     """The facade's hot routes."""
-    return [short_way(house, f"{path}/infer", _infer) for path in _CHOICES]
+    return [short_way(house, f"{path}/infer", _infer, starter=_start_infer) for path in _CHOICES]
 
 
 def _reference(parts: Mapping[str, str]) -> Reference:
@@ -110,6 +117,54 @@ async def _infer(house: House, exchange: Exchange) -> Answer:
     priority, timeout_s = call.priority, call.timeout_s
     outputs = await infer(house, _PROTOCOL, exchange, servable, call, priority=priority, timeout_s=timeout_s)
     return await encoded(outputs, call, servable)
+
+
+def _start_infer(
+    house: House,
+    headers: Mapping[bytes, bytes],
+    parts: Mapping[str, str],
+    body: bytes,
+    tell: Callable[[Answer | HubError | None], None],
+) -> Callable[[], None] | None:
+    """What ``_infer`` does, where caller, version and the body's header are known and all is binary."""
+    length, authorization, asked = headers.get(HEADER_LENGTH), headers.get(b"authorization"), headers.get(DEADLINE)
+    if length is None or b"content-encoding" in headers:
+        return None
+    credentials = authorization.decode("latin-1") if authorization else None
+    if credentials and not house.access.remembers(credentials):
+        return None
+    servable = house.predictions.known(house.access.authenticate(credentials), _reference(parts))
+    if servable is None:
+        return None
+    call = _headers.known(body, length.decode("latin-1"), servable.target.digest)
+    if call is None or not all(wanted.is_binary for wanted in call.wanted):
+        return None
+    limit_s = min(deadline_s(house, asked.decode("latin-1") if asked else None), call.timeout_s or math.inf)
+    started = time.perf_counter()
+
+    def done(told: Inferred) -> None:
+        if isinstance(told, list):
+            count(_PROTOCOL, "answered", started)
+            try:
+                tell(_encode(told, call, servable))
+            except Exception as error:  # noqa: BLE001 - whatever was not foreseen is answered, and told to the log
+                tell(foreseen(error, ""))
+            return
+        if told is not None:
+            count(_PROTOCOL, told.code, started)
+        tell(told)
+
+    inputs = call.tensors
+    engine = house.engine
+    given = engine.start_infer(servable.target, call.signature.name, inputs, limit_s, call.priority, done)
+    if given is None:
+        return None
+
+    def withdrawn() -> None:
+        given()
+        count(_PROTOCOL, "cancelled", started)
+
+    return withdrawn
 
 
 async def encoded(outputs: list[Tensor], call: InferCall, servable: Servable) -> Answer:

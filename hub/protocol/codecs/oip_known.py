@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import TypeGuard
 
 from hub.domain.signatures import Signature
 from hub.protocol.codecs.json_text import parse_json_object
@@ -39,15 +40,20 @@ class KnownHeaders:
             InvalidTensor: See :func:`decode_infer`.
             SignatureNotFound: See :func:`decode_infer`.
         """
-        if header_length is None or not header_length.isdecimal() or len(header_length) > _SHORT_DIGITS:
-            return decode_infer(body, header_length, signatures)
-        end = int(header_length)
-        key = (digest, body[:end])
-        known = self._known.get(key)
-        if known is None or len(body) != known[2]:
+        call = self.known(body, header_length, digest)
+        if call is None:
             call = decode_infer(body, header_length, signatures)
-            self._remember(key, call, body)
-            return call
+            if _is_short(header_length):
+                self._remember((digest, body[: int(header_length)]), call, body)
+        return call
+
+    def known(self, body: bytes, header_length: str | None, digest: str) -> InferCall | None:
+        """What ``decode`` would give, where the header is known."""
+        if not _is_short(header_length):
+            return None
+        known = self._known.get((digest, body[: int(header_length)]))
+        if known is None or len(body) != known[2]:
+            return None
         call, places, _ = known
         view = memoryview(body)
         tensors = tuple(
@@ -69,3 +75,7 @@ class KnownHeaders:
         without = tuple(Tensor(tensor.name, tensor.dtype, tensor.shape, b"") for tensor in call.tensors)
         remembered = replace(call, tensors=without)
         self._known[key] = (remembered, tuple(places[tensor.name] for tensor in call.tensors), len(body))
+
+
+def _is_short(header_length: str | None) -> TypeGuard[str]:
+    return header_length is not None and header_length.isdecimal() and len(header_length) <= _SHORT_DIGITS
