@@ -26,6 +26,7 @@
     │   ├── InvalidModel
     │   └── DigestMismatch
     ├── ModelFailed               422  the model itself failed on these inputs
+    │   └── Quarantined
     ├── Overloaded                429  try again after a while
     ├── NotAvailable              503  something the hub needs is away; try again
     │   └── WorkerLost
@@ -204,6 +205,12 @@ class ModelFailed(HubError):
     """The model raised while it computed; other inputs may work."""
 
     code, status = "model-failed", 422
+
+
+class Quarantined(ModelFailed):
+    """The model is not run for a while: workers kept dying of it."""
+
+    code = "version-quarantined"
 
 
 class Overloaded(HubError):

@@ -58,9 +58,10 @@ class WorkerStatus:
 
 @dataclass(frozen=True, slots=True)
 class EngineStatus:
-    """All workers."""
+    """All workers, and the versions they do not run because they died of them: by digest, for how many seconds more."""
 
     workers: tuple[WorkerStatus, ...]
+    quarantined: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def is_ready(self) -> bool:
@@ -98,6 +99,7 @@ class Engine(Protocol):
             SignatureNotFound: The version has no such signature.
             InvalidTensor: An input does not fit the signature.
             ModelFailed: The model raised, or cannot be loaded.
+            Quarantined: Workers kept dying of the model.
             TooLarge: The version or the answer is beyond a limit.
             Overloaded: Too many requests are inside already.
             WorkerLost: The worker died; the request may be sent again.

@@ -21,6 +21,7 @@ from hub.domain.errors import (
     HubError,
     NotAvailable,
     Overloaded,
+    Quarantined,
     WorkerLost,
 )
 from hub.domain.reports import ProbeResult
@@ -30,6 +31,7 @@ from hub.engine.goldens import Goldens, ReadGolden
 from hub.engine.link import Link, Told
 from hub.engine.placement import choose
 from hub.engine.prober import Prober
+from hub.engine.quarantine import Quarantine
 from hub.engine.supervisor import Batching, Supervisor
 from hub.protocol.frames import Frame, Tensor
 from hub.runtime.devices import Device
@@ -80,6 +82,7 @@ class LocalEngine:
         self._max_in_flight = max_in_flight
         self._drain_s = drain_s
         self._choices = Choices(tuned_dir or run_dir)
+        self._quarantine = Quarantine()
         self._loaded_targets: dict[Target, None] = {}  # the most recently loaded last
         self._goldens = Goldens(run_dir / "golden", golden)
         self._supervisors = [
@@ -91,6 +94,7 @@ class LocalEngine:
                 grace_s=grace_s,
                 on_change=self._note_change,
                 on_tuned=partial(self._note_tuned, Device.parse(device)),
+                on_death=self._quarantine.note_death,
                 prepare=partial(self._prepare, position),
             )
             for position, device in enumerate(devices)
@@ -124,7 +128,8 @@ class LocalEngine:
             tuple(
                 replace(supervisor.status(), choices=self._choices.known(supervisor.loaded, supervisor.device))
                 for supervisor in self._supervisors
-            )
+            ),
+            self._quarantine.held,
         )
 
     async def infer(
@@ -145,6 +150,10 @@ class LocalEngine:
         """Call a signature at once; see ``Engine.start_infer``."""
         link = self._at_hand(target)
         if link is None or self._is_stopping or self._in_flight >= self._max_in_flight:
+            return None
+        try:
+            self._quarantine.check(target.digests)
+        except Quarantined:
             return None
         self._enter()
 
@@ -184,6 +193,7 @@ class LocalEngine:
     async def _ask_in_time(
         self, target: Target, header: Mapping[str, Any], inputs: Sequence[Tensor], deadline_s: float
     ) -> list[Tensor]:
+        self._quarantine.check(target.digests)
         self._enter()
         deadline_at = asyncio.get_running_loop().time() + deadline_s
         try:
@@ -202,6 +212,7 @@ class LocalEngine:
     async def load(self, target: Target) -> None:
         """Have the target loaded on one worker, and its ways to be called measured."""
         self._refuse_when_stopping()
+        self._quarantine.check(target.digests)
         supervisor = await self._worker_for(target)
         await self._ensure(supervisor, target)
         await self._load(supervisor, target, is_tuned=True)

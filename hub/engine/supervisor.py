@@ -22,6 +22,7 @@ from hub.engine.engine import WorkerState, WorkerStatus
 from hub.engine.link import Link
 from hub.engine.process import Child, start_module
 from hub.runtime.devices import Device
+from hub.runtime.marks import read_marks
 from hub.runtime.orders import Choice
 
 _FIRST_PAUSE_S = 0.2
@@ -51,6 +52,7 @@ class _Life:
 
     child: Child
     link: Link
+    marks: Path
     began: float
     ready: asyncio.Event = field(default_factory=asyncio.Event)
     budget_bytes: int = 0
@@ -69,6 +71,7 @@ class Supervisor:
         grace_s: float,
         on_change: Callable[[], None],
         on_tuned: Callable[[str, Mapping[str, Choice]], None],
+        on_death: Callable[[str], None],
         prepare: Callable[[Link], Awaitable[None]],
     ) -> None:
         """Prepare.
@@ -81,6 +84,7 @@ class Supervisor:
             grace_s: How long it may compute past a request's deadline before it is killed.
             on_change: Called whenever the worker becomes ready or ceases to be.
             on_tuned: Told how a version's signatures are called best on this device.
+            on_death: Told of the version that ran when a process ended by itself or was stuck, where it was one.
             prepare: Has a process that takes another's place load what that one has loaded.
         """
         self.device = device
@@ -90,6 +94,7 @@ class Supervisor:
         self._grace_s = grace_s
         self._on_change = on_change
         self._on_tuned = on_tuned
+        self._on_death = on_death
         self._prepare = prepare
         self._life: _Life | None = None
         self._lives: list[_Life] = []
@@ -168,7 +173,8 @@ class Supervisor:
     async def _begin(self, home: Path) -> _Life:
         """Start a process."""
         batching = self._batching
-        arguments = ["--device", str(self.device)]
+        marks = home / "marks"
+        arguments = ["--device", str(self.device), "--marks", str(marks)]
         arguments += ["--max-rows", str(batching.max_rows), "--delay-s", str(batching.delay_s)]
         if self._wanted_budget_bytes is not None:
             arguments += ["--budget-bytes", str(self._wanted_budget_bytes)]
@@ -179,7 +185,7 @@ class Supervisor:
             on_news=lambda news: self._hear(life, news),
             on_end=lambda: self._lose(life),
         )
-        life = _Life(child, link, asyncio.get_running_loop().time())
+        life = _Life(child, link, marks, asyncio.get_running_loop().time())
         self._lives.append(life)
         await link.connect(child.socket)
         return life
@@ -196,6 +202,11 @@ class Supervisor:
 
     def _lose(self, life: _Life) -> None:
         """Send no more requests to a process that has ended, not even until that is dealt with."""
+        if life in self._lives and not self._is_stopping:
+            suspects = read_marks(life.marks)
+            _log.warning("worker.died", device=str(self.device), pid=life.child.pid, running=sorted(suspects))
+            if len(suspects) == 1:  # of several, who has nothing to do with it would be blamed too
+                self._on_death(*suspects)
         if life is self._life:
             self._life = None
             self._enter("restarting")

@@ -233,10 +233,19 @@ class WorkerState(_Answer):
     restarts: int
 
 
+class QuarantinedVersion(_Answer):
+    """A version that is not run for so many seconds more; without a reference for who may not see it."""
+
+    digest: str
+    reference: str | None
+    left_s: float
+
+
 class WorkerList(_Answer):
-    """All workers of the engine."""
+    """All workers of the engine, and the versions that they do not run because they kept dying of them."""
 
     items: tuple[WorkerState, ...]
+    quarantined: tuple[QuarantinedVersion, ...] = ()
 
 
 class Check(_Answer):

@@ -12,6 +12,7 @@ import numpy as np
 from hub.domain.signatures import pair_features
 from hub.protocol.frames import Tensor, from_numpy, to_numpy
 from hub.runtime.batches import padded_size, require_rows, rows_of, spans, stack
+from hub.runtime.marks import UNMARKED, Mark
 from hub.runtime.servable import Servable, Value, as_array, signature_of
 
 Answers = list[Tensor]
@@ -54,27 +55,31 @@ class Job:
     is_traced: bool = False
 
 
-def compute(feeding: Call, jobs: Sequence[Job], sizes: Sequence[int] = ()) -> list[Answers | Exception]:
+def compute(
+    feeding: Call, jobs: Sequence[Job], sizes: Sequence[int] = (), mark: Mark = UNMARKED
+) -> list[Answers | Exception]:
     """Compute jobs together.
 
     Args:
         feeding: What every job's tensors go into.
         jobs: At least one; several only where its rows are independent.
         sizes: Allowed batch sizes, growing; any where there are none.
+        mark: Told which version runs.
 
     Returns:
         For each job its tensors, or what went wrong. Where a job has several heads, the name of a tensor is the head's
         position in the job, a slash, and the output's name.
     """
     try:
-        return list(_together(feeding, jobs, sizes))
+        return list(_together(feeding, jobs, sizes, mark))
     except Exception as error:  # noqa: BLE001 - models are other people's programs: TensorFlow may raise anything
         if len(jobs) == 1:
             return [error]
-    return [answer for job in jobs for answer in compute(feeding, [job], sizes)]
+    return [answer for job in jobs for answer in compute(feeding, [job], sizes, mark)]
 
 
-def _together(feeding: Call, jobs: Sequence[Job], sizes: Sequence[int]) -> list[Answers]:
+def _together(feeding: Call, jobs: Sequence[Job], sizes: Sequence[int], mark: Mark) -> list[Answers]:
+    mark.at(feeding.servable.order.digest)
     inputs = stack([{tensor.name: to_numpy(tensor) for tensor in job.tensors} for job in jobs])
     outputs = _run(feeding, inputs, sum(job.rows for job in jobs), sizes)
     places = list(spans([job.rows for job in jobs]))
@@ -84,6 +89,7 @@ def _together(feeding: Call, jobs: Sequence[Job], sizes: Sequence[int]) -> list[
     if len(jobs) > 1:
         outputs = {name: as_array(value) for name, value in outputs.items()}
     for head, wanted in _by_head(jobs).items():
+        mark.at(head.servable.order.digest)
         mine = [places[position] for position, _ in wanted] if feeding.has_independent_rows else [(0, 0)]
         features = _features(head, feeding, outputs, mine)
         for (position, prefix), values in zip(wanted, _on_features(head, features, mine, sizes), strict=True):

@@ -24,6 +24,7 @@ from hub.runtime.candidates import candidates, string_values
 from hub.runtime.choosing import Choice, choose, take_up, warm
 from hub.runtime.devices import Device
 from hub.runtime.loader import load
+from hub.runtime.marks import Marks
 from hub.runtime.memory import release, used_bytes
 from hub.runtime.orders import Order
 from hub.runtime.residency import make_room
@@ -65,6 +66,7 @@ class Residents:
         on_tuned: OnTuned,
         sizes: Sequence[int] = (),
         on_leak: Callable[[int], None] = lambda _bytes: None,
+        marks: Marks | None = None,
     ) -> None:
         """Start empty.
 
@@ -74,12 +76,14 @@ class Residents:
             on_tuned: Hears how a version is called best.
             sizes: Allowed batch sizes, which a version is warmed up with; any where there are none.
             on_leak: Told how many bytes did not come back when a version went, where they are many.
+            marks: Told which version is loaded or tuned.
         """
         self._device = device
         self._budget_bytes = budget_bytes
         self._on_tuned = on_tuned
         self._sizes = sizes
         self._on_leak = on_leak
+        self._marks = marks or Marks()
         self._empty_bytes = used_bytes(device)
         self._loaded: dict[str, Resident] = {}
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="loader")
@@ -139,7 +143,7 @@ class Residents:
 
     async def _add(self, order: Order, pinned: set[str]) -> None:
         self._make_room(order, order.size_bytes, pinned)
-        resident = await self._on(self._thread, _load, order, self._device)
+        resident = await self._on(self._thread, order, _load, order, self._device)
         self._loaded[order.digest] = resident
         _log.info("version.loaded", digest=order.digest, bytes=resident.size_bytes)
         # Measured only now: it may take more than its files do. It stays even so when nothing else can go.
@@ -153,13 +157,13 @@ class Residents:
         before = used_bytes(self._device)
         unknown = order.signatures.keys() - resident.choices.keys()
         try:
-            golden = await self._on(self._tuner, _golden, order)
+            golden = await self._on(self._tuner, order, _golden, order)
             for name in unknown:
                 choosing = _choose, resident.servable, name, golden, self._device
-                resident.choices[name] = await self._on(self._tuner, *choosing)
-            await self._on(self._tuner, _settle, resident.servable)
+                resident.choices[name] = await self._on(self._tuner, order, *choosing)
+            await self._on(self._tuner, order, _settle, resident.servable)
             for name, choice in resident.choices.items():
-                await self._on(self._tuner, _warm, resident.servable, name, choice, golden, self._sizes)
+                await self._on(self._tuner, order, _warm, resident.servable, name, choice, golden, self._sizes)
         finally:
             self.let_go(held)
         # The ways that were tried are gone, and what was chosen may need more than the plain way, or less.
@@ -199,8 +203,12 @@ class Residents:
         if leaked > max(_MIN_LEAK_BYTES, self._budget_bytes * _LEAK_SHARE):
             self._on_leak(leaked)
 
-    async def _on(self, thread: ThreadPoolExecutor, work: Callable[..., Any], *arguments: Any) -> Any:
-        return await asyncio.get_running_loop().run_in_executor(thread, work, *arguments)
+    async def _on(self, thread: ThreadPoolExecutor, order: Order, work: Callable[..., Any], *arguments: Any) -> Any:
+        def marked() -> Any:
+            with self._marks.doing(order.digest, is_asked=False):
+                return work(*arguments)
+
+        return await asyncio.get_running_loop().run_in_executor(thread, marked)
 
 
 def _load(order: Order, device: Device) -> Resident:

@@ -21,6 +21,7 @@ from collections.abc import Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -35,6 +36,7 @@ from hub.runtime.computing import Answers, Call, Job, compute
 from hub.runtime.devices import Device
 from hub.runtime.failures import model_failed
 from hub.runtime.limits import die_with_parent
+from hub.runtime.marks import Marks
 from hub.runtime.memory import default_budget, freeze
 from hub.runtime.orders import Choice, Order
 from hub.runtime.placement import claim, streams
@@ -65,12 +67,13 @@ class _Place:
 class Worker:
     """Serves one stream until it ends."""
 
-    def __init__(self, device: Device, budget_bytes: int, *, max_rows: int, delay_s: float) -> None:
+    def __init__(self, device: Device, budget_bytes: int, marks: Marks, *, max_rows: int, delay_s: float) -> None:
         """Answer once connected.
 
         Args:
             device: What to compute on.
             budget_bytes: What versions may take together.
+            marks: Told which version runs.
             max_rows: Rows of the largest batch.
             delay_s: How long what is no full batch waits for others.
         """
@@ -78,7 +81,8 @@ class Worker:
         self._stream = FrameStream(self._take, self._end)
         self._ended = asyncio.Event()
         self._sizes = tuple(size for size in _GPU_SIZES if size <= max_rows) if device.kind == "gpu" else ()
-        self._residents = Residents(device, budget_bytes, self._tuned, self._sizes, self._leaked)
+        self._marks = marks
+        self._residents = Residents(device, budget_bytes, self._tuned, self._sizes, self._leaked, marks)
         self._idle = streams(device)
         self._streams = ThreadPoolExecutor(self._idle, thread_name_prefix="device")
         self._queues: Queues[Job] = Queues(delay_s)
@@ -199,7 +203,7 @@ class Worker:
         now = time.perf_counter()
         while self._idle and (taken := self._queues.take(now, self._idle)) is not None:
             lane, jobs = taken
-            work = partial(compute, lane.key[0], jobs, self._sizes)
+            work = partial(self._compute, lane, jobs)
             if self._seconds.get(lane.version, _SHORT_S) < _SHORT_S:
                 self._answer(lane, jobs, now, work())
                 self._loop.call_soon(self._dispatch)
@@ -208,6 +212,10 @@ class Worker:
             done = self._loop.run_in_executor(self._streams, work)
             done.add_done_callback(partial(self._computed, lane, jobs, now))
         self._look_again(self._queues.next_due(now))
+
+    def _compute(self, lane: Lane, jobs: list[Job]) -> list[Answers | Exception]:
+        with self._marks.doing(lane.version) as mark:
+            return compute(lane.key[0], jobs, self._sizes, mark)
 
     def _look_again(self, after_s: float | None) -> None:
         """Dispatch once more when something is due, where requests are held back at all."""
@@ -287,7 +295,7 @@ async def run(options: argparse.Namespace) -> None:
     claim(device)
     budget = options.budget_bytes if options.budget_bytes is not None else default_budget(device)
     freeze()
-    worker = Worker(device, budget, max_rows=options.max_rows, delay_s=options.delay_s)
+    worker = Worker(device, budget, Marks(options.marks), max_rows=options.max_rows, delay_s=options.delay_s)
     await worker.serve(socket.socket(fileno=options.fd), {"budget_bytes": budget})
 
 
@@ -297,6 +305,7 @@ def main() -> None:
     parser.add_argument("--fd", type=int, required=True, help="connected socket, inherited")
     parser.add_argument("--parent", type=int, required=True, help="process to die with")
     parser.add_argument("--device", type=Device.parse, required=True)
+    parser.add_argument("--marks", type=Path, required=True, help="file that says which versions run")
     parser.add_argument("--budget-bytes", type=int, default=None)
     parser.add_argument("--max-rows", type=int, required=True, help="of a batch")
     parser.add_argument("--delay-s", type=float, required=True, help="that requests wait for others")

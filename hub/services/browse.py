@@ -22,6 +22,7 @@ from hub.protocol.schemas import (
     LineageNode,
     LoadedVersion,
     ModelPage,
+    QuarantinedVersion,
     SignatureCall,
     VersionDetail,
     VersionPage,
@@ -177,7 +178,13 @@ class Browse:
                         restarts=worker.restarts,
                     )
                     for worker in status.workers
-                )
+                ),
+                quarantined=tuple(
+                    QuarantinedVersion(
+                        digest=digest, reference=_reference(tx, principal, digest), left_s=round(left_s, 1)
+                    )
+                    for digest, left_s in status.quarantined.items()
+                ),
             )
 
 

@@ -224,7 +224,8 @@ def _samples(visit: Visit, detail: VersionDetail) -> dict[str, Tensor]:
 
 
 def _workers(visit: Visit) -> Response:
-    return render(visit.request, "workers.html", workers=visit.house.browse.workers(visit.principal).items)
+    found = visit.house.browse.workers(visit.principal)
+    return render(visit.request, "workers.html", workers=found.items, quarantined=found.quarantined)
 
 
 def _nothing(visit: Visit) -> Response:

@@ -13,7 +13,7 @@ import numpy as np
 import orjson
 import pytest
 
-from hub.domain.errors import ModelFailed, NotAvailable, WorkerLost
+from hub.domain.errors import ModelFailed, NotAvailable, Quarantined, WorkerLost
 from hub.domain.reports import ProbeResult
 from hub.domain.signatures import SERVING_DEFAULT
 from hub.engine.engine import Target
@@ -149,6 +149,24 @@ def test_a_killed_worker_fails_only_what_is_inside_and_comes_back(bench: Bench) 
     bench.runner.run(kill())
     assert bench.infer(bench.target("doubler"), [vectors()]) == [[[2.0, 2.0]], 2.0]
     assert bench.engine.status().workers[0].restarts == before + 1
+
+
+def test_a_version_that_keeps_killing_workers_is_not_run_for_a_while_and_others_are(bench: Bench) -> None:
+    aborter, doubler = bench.target("aborter"), bench.target("doubler")
+    for _ in range(3):
+        assert bench.infer(doubler, [vectors()]) == [[[2.0, 2.0]], 2.0]
+        with pytest.raises(WorkerLost):
+            bench.infer(aborter, [number(1)])
+    restarts = bench.engine.status().workers[0].restarts
+    with pytest.raises(Quarantined, match="3 times"):
+        bench.infer(aborter, [number(1)])
+    with pytest.raises(Quarantined):
+        bench.runner.run(bench.engine.load(aborter))
+    assert bench.engine.start_infer(aborter, SERVING_DEFAULT, [number(1)], 5, 0, lambda _told: None) is None
+    assert bench.infer(doubler, [vectors()]) == [[[2.0, 2.0]], 2.0]
+    status = bench.engine.status()
+    assert list(status.quarantined) == [aborter.digest]
+    assert status.workers[0].restarts <= restarts + 1  # the third death may not have been counted yet
 
 
 def test_a_worker_is_replaced_while_it_serves_and_nobody_fails(bench: Bench) -> None:
