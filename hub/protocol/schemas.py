@@ -10,6 +10,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from hub.domain.access import Scope, Token
+from hub.domain.audit import AuditEntry
 from hub.domain.digests import Digest
 from hub.domain.lineage import Edge
 from hub.domain.manifest import Draft
@@ -198,6 +199,13 @@ class TokenList(_Answer):
     """All tokens, without their secrets."""
 
     items: tuple[Token, ...]
+
+
+class AuditPage(_Answer):
+    """Entries of the audit, newest first; pass ``next`` as ``before`` for more."""
+
+    items: tuple[AuditEntry, ...]
+    next: int | None = None
 
 
 class SignatureCall(_Answer):

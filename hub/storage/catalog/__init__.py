@@ -1,4 +1,4 @@
-"""Facts: models, versions, aliases, lineage, pushes and tokens in a relational database."""
+"""Facts: models, versions, aliases, lineage, pushes, tokens and the audit in a relational database."""
 
 from hub.storage.catalog.catalog import Catalog
 from hub.storage.catalog.records import AliasMove, PushRecord, VersionRecord
