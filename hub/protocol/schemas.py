@@ -222,9 +222,12 @@ class SignatureCall(_Answer):
 
 
 class LoadedVersion(_Answer):
-    """A version that a worker holds in memory, and how it calls those signatures that it has measured."""
+    """A version that a worker holds in memory, and how it calls those signatures that it has measured.
 
-    digest: str
+    ``reference`` is None where it is gone; ``digest`` is None too where it is not to be seen.
+    """
+
+    digest: str | None
     reference: str | None = None
     size_bytes: int
     calls: dict[str, SignatureCall] = {}

@@ -30,7 +30,6 @@ from hub.domain.errors import (
     DigestMismatch,
     InvalidRequest,
     ModelNotFound,
-    PushNotFound,
 )
 from hub.domain.manifest import Draft, Kind, Manifest
 from hub.domain.names import LATEST, ModelName
@@ -45,7 +44,7 @@ from hub.services.changes import describe, note_verdict, require, set_alias
 from hub.services.heads import trunk_signature, with_fit
 from hub.storage.blobs import BlobStore
 from hub.storage.blobs.store import URL_LIFE_S
-from hub.storage.catalog import Catalog, PushRecord, Transaction
+from hub.storage.catalog import Catalog, PushRecord, Transaction, push_not_found
 from hub.storage.snapshots import NewSnapshot, Snapshots
 
 _SHOWN_MISSING = 20
@@ -195,7 +194,7 @@ class Pushes:
         with self.catalog.read() as tx:
             push = tx.push(push_id)
         if push.principal != principal.name:
-            raise PushNotFound(f"There is no push {push_id}.")
+            raise push_not_found(push_id)
         return push
 
     def _arrived(self, push_id: UUID) -> dict[str, int]:
@@ -289,7 +288,7 @@ def _announced(tx: Transaction, principal: Principal, push_id: UUID, digests: Se
     absent = next((digest for digest in digests if digest not in found), None)
     push = tx.push(push_id) if absent is not None else None
     if (push.principal if push else found[digests[0]].principal) != principal.name:
-        raise PushNotFound(f"There is no push {push_id}.")
+        raise push_not_found(push_id)
     if push is not None and push.completed is not None:
         raise Conflict(f"The push {push_id} is complete; it takes no more bytes.")
     if absent is not None:
