@@ -89,6 +89,19 @@ def test_an_entry_says_who_asked_from_where(hub, saved_model):
     assert (ready["token_id"], ready["request_id"], ready["address"]) == (None, None, None)
 
 
+def test_behind_a_proxy_on_this_machine_the_address_is_the_one_it_tells(hub):
+    hub.caller(Scope.READ).problem("DELETE", paths.model(NAME), 403, headers={"X-Forwarded-For": "203.0.113.7"})
+    denied = [entry for entry in entries(hub) if entry["result"] == "denied"]
+    assert [entry["address"] for entry in denied] == ["203.0.113.7"]
+
+
+def test_where_anybody_may_write_their_changes_are_told_with_the_address(start_hub, saved_model):
+    hub = start_hub(anonymous="all")
+    hub.nobody.push(NAME, {"saved_model.pb": saved_model()})
+    pushed = entries(hub, object=f"{NAME}@1", actor="anonymous")[0]
+    assert (pushed["action"], pushed["token_id"], pushed["address"]) == ("version.push", None, "127.0.0.1")
+
+
 def test_tokens_are_told_without_their_secrets(hub):
     admin = hub.admin
     made = admin.http.post(paths.TOKENS, json={"name": "ci", "scope": "write"}).json()

@@ -174,7 +174,7 @@ def test_every_route_has_a_row(whole_hubs: dict[str, Any]) -> None:
     found = {*routes_of(front._app.routes)}
     found |= {f"{way.method} {way.path}" for ways in front._ways.values() for _, way in ways}
     found |= {f"RPC {method}" for method in tfserving_rpc.methods() | oip_rpc.methods()}
-    assert not found - TABLE.keys(), ADD
+    assert not found - TABLE.keys(), f"{sorted(found - TABLE.keys())}: {ADD}"
     assert not TABLE.keys() - found, "these rows are about nothing"
 
 
