@@ -15,6 +15,7 @@ import socket
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -27,15 +28,17 @@ from hub.api.connection import Connection
 from hub.api.facades import oip_rpc, tfserving_rpc
 from hub.api.facades.rpc import rpc_server
 from hub.client.config import save_credentials
+from hub.domain.access import HUB
 from hub.domain.errors import Conflict, ExtraMissing, HubError, NotAvailable
 from hub.engine.engine import Engine
 from hub.engine.local import LocalEngine
 from hub.engine.supervisor import Batching
-from hub.protocol.schemas import HubStatus, SweepReport
+from hub.protocol.schemas import AuditPage, HubStatus, SweepReport
 from hub.runtime.devices import find_devices
 from hub.runtime.limits import Limits
 from hub.services.access import Access
 from hub.services.aliases import Aliases
+from hub.services.audit import Audits
 from hub.services.browse import Browse
 from hub.services.health import Health, checked
 from hub.services.house import House
@@ -93,6 +96,7 @@ def furnish(settings: Settings, catalog: Catalog, blobs: BlobStore, snapshots: S
         settings=settings,
         engine=engine,
         access=Access(catalog, settings.anonymous_policy),
+        audits=Audits(catalog),
         browse=Browse(catalog, engine),
         aliases=Aliases(catalog),
         yanks=Yanks(catalog),
@@ -167,6 +171,20 @@ def sweep(settings: Settings, *, dry_run: bool) -> SweepReport:
 
 def _sweeps(settings: Settings, catalog: Catalog, blobs: BlobStore) -> Sweeps:
     return Sweeps(catalog, blobs, grace_s=settings.sweep_grace_s, push_life_s=settings.push_life_s)
+
+
+def audit(settings: Settings, *, since: datetime | None, actor: str | None, about: str | None, limit: int) -> AuditPage:
+    """Who changed what, newest first; read from the database, whether or not a hub is running.
+
+    Raises:
+        NotAvailable: The database cannot be used, or has not the newest schema.
+    """
+    catalog = Catalog(settings.database)
+    try:
+        catalog.check()
+        return Audits(catalog).entries(HUB, since=since, actor=actor, thing=about, limit=limit)
+    finally:
+        catalog.close()
 
 
 def doctor(settings: Settings) -> HubStatus:

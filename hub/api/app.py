@@ -20,7 +20,7 @@ from hub.api.facades import heads, oip, tfserving
 from hub.api.front import Front
 from hub.api.middleware import Observed
 from hub.api.routes import administration, aliases, downloads, models, probes, pushes
-from hub.domain.access import Principal, Scope
+from hub.domain.access import HUB
 from hub.domain.errors import HubError
 from hub.domain.names import parse_reference
 from hub.protocol import paths
@@ -117,9 +117,8 @@ async def _sweep(house: House) -> None:
 
 
 async def _preload(house: House, reference: str) -> None:
-    itself = Principal(name="hub", scope=Scope.ADMIN)
     try:
-        servable = await house.predictions.resolve(itself, parse_reference(reference))
+        servable = await house.predictions.resolve(HUB, parse_reference(reference))
         await house.engine.load(servable.target)
     except HubError as error:
         _log.warning("version.not_preloaded", reference=reference, reason=error.detail)

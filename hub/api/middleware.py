@@ -16,6 +16,7 @@ import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hub.api.problems import problem_response
+from hub.domain.audit import Origin, asked_from
 from hub.domain.errors import HubError, TooLarge
 from hub.domain.manifest import BLOB_BYTES
 from hub.protocol import paths
@@ -70,7 +71,8 @@ class Observed:
         stamped = _stamping(send, exchange)
         try:
             _check_announced(scope, exchange)
-            await self.app(scope, counted, stamped)
+            with asked_from(Origin(exchange.request_id, _address(scope))):
+                await self.app(scope, counted, stamped)
         except Exception as error:
             if not isinstance(error, HubError):
                 _log.exception("request.failed", method=scope["method"], path=sent_path(scope))
@@ -92,6 +94,11 @@ def _header(scope: Scope, name: bytes) -> str:
 def _request_id(scope: Scope) -> str:
     sent = _header(scope, b"x-request-id")
     return sent if SANE_ID.fullmatch(sent) else uuid4().hex
+
+
+def _address(scope: Scope) -> str | None:
+    client = scope.get("client")
+    return client[0] if client else None
 
 
 def _check_announced(scope: Scope, exchange: _Exchange) -> None:

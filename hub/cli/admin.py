@@ -1,14 +1,16 @@
 """``hub admin``: looking after a hub, on the machine it runs on, with the options and environment it is served with."""
 
+from datetime import datetime
 from typing import Annotated
 
 import typer
 
 from hub.cli.arguments import JsonOption, needs_extra
-from hub.cli.output import put, put_json, put_rows, say, size_text
+from hub.cli.output import put, put_json, put_rows, say, size_text, time_text
 from hub.cli.serve import DatabaseOption, DataDirOption, StorageOption, read_settings
 
 app = typer.Typer(no_args_is_help=True, help="Look after a hub on its own machine.", rich_markup_mode=None)
+_MOMENTS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S"]
 
 
 @app.command("migrate", epilog="Example: hub admin migrate --data-dir ./hub-data")
@@ -50,6 +52,49 @@ def sweep(
         for digest in report.lost:
             say(f"{digest} is not in the store. Restore it from a backup, or push its version again.")
     raise typer.Exit(1 if report.lost else 0)
+
+
+@app.command("audit", epilog="Example: hub admin audit --object acme/resnet50 --since 2026-01-31")
+def audit(
+    data_dir: DataDirOption = None,
+    database_url: DatabaseOption = None,
+    limit: Annotated[int, typer.Option(min=1, max=100_000, help="Entries at most.")] = 50,
+    since: Annotated[datetime | None, typer.Option(formats=_MOMENTS, help="From this moment on, in UTC.")] = None,
+    actor: Annotated[str | None, typer.Option(help="Only what this principal did: a token's name, or hub.")] = None,
+    about: Annotated[
+        str | None,
+        typer.Option("--object", metavar="REF", help="Only about this model, version, alias, or token's or push's id."),
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """List who changed what, newest first; a hub may be running meanwhile."""
+    with needs_extra("server", "hub admin audit"):
+        from hub.server import audit as look
+
+    given = read_settings({"data_dir": data_dir, "database_url": database_url})
+    page = look(given, since=since, actor=actor, about=about, limit=limit)
+    if json:
+        put_json(list(page.items))
+        return
+    put_rows(
+        ("WHEN", "ACTION", "OBJECT", "RESULT", "ACTOR", "TOKEN", "ADDRESS", "REQUEST", "FACTS"),
+        (
+            (
+                time_text(entry.at),
+                entry.action,
+                entry.object,
+                entry.result,
+                entry.actor,
+                entry.token_id or "-",
+                entry.address or "-",
+                entry.request_id or "-",
+                ", ".join(f"{name}: {value}" for name, value in entry.facts.items() if value is not None) or "-",
+            )
+            for entry in page.items
+        ),
+    )
+    if page.next is not None:
+        say("There is more; ask for it with --limit.")
 
 
 @app.command("doctor", epilog="Example: hub admin doctor --data-dir ./hub-data")

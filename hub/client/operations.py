@@ -4,6 +4,7 @@ Law: an answer that is not what the hub promised is :class:`HubUnreachable`: the
 """
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Self, TypeVar
 from urllib.parse import quote
 from uuid import UUID
@@ -22,6 +23,7 @@ from hub.protocol import paths
 from hub.protocol.schemas import (
     AliasList,
     AskPlaces,
+    AuditPage,
     BeginPush,
     BlobPlaces,
     CreatedToken,
@@ -196,6 +198,20 @@ class Operations:
     def revoke_token(self, token_id: str) -> None:
         """Make a token worthless."""
         self.http.request("DELETE", paths.token(quote(token_id, safe="")))
+
+    def audit_page(
+        self,
+        *,
+        since: datetime | None = None,
+        actor: str | None = None,
+        about: str | None = None,
+        before: int | None = None,
+        limit: int = PAGE_ITEMS,
+    ) -> AuditPage:
+        """Who changed what, newest first; ``about`` is a reference or the id of a token or push."""
+        moment = since.isoformat() if since else None
+        asked = {"since": moment, "actor": actor, "object": about, "before": before, "limit": limit}
+        return self._read(AuditPage, self.http.request("GET", paths.AUDIT, params=asked))
 
     def begin_push(self, push: BeginPush) -> PushTicket:
         """Open a push, or go on with the one that was begun for the same content."""

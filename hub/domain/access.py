@@ -24,13 +24,14 @@ _RANK = {None: 0, Scope.READ: 1, Scope.WRITE: 2, Scope.ADMIN: 3}
 
 
 class Principal(BaseModel):
-    """Who asks. ``scope`` is None for somebody who may do nothing."""
+    """Who asks. ``scope`` is None for somebody who may do nothing, ``token_id`` for who proved nothing by a token."""
 
     model_config = ConfigDict(frozen=True)
 
     name: str
     scope: Scope | None
     is_anonymous: bool = False
+    token_id: str | None = None
 
     def may(self, needed: Scope) -> bool:
         """Whether the scope covers ``needed``."""
@@ -69,6 +70,10 @@ class Principal(BaseModel):
         if model.is_private and not self.sees_private:
             raise ModelNotFound(f"There is no model {model.name}.", remedy="List what there is with 'hub ls'.")
         return model
+
+
+HUB = Principal(name="hub", scope=Scope.ADMIN)
+"""The hub itself, where it acts on nobody's request."""
 
 
 class Token(BaseModel):

@@ -28,6 +28,7 @@ What each takes and answers (bodies are classes of ``hub.protocol.schemas`` and 
     GET    TOKENS                                                     -> TokenList
     POST   TOKENS      CreateToken                                    -> CreatedToken
     DELETE token                                                      -> 204
+    GET    AUDIT       ?since= &actor= &object= &before= &limit=      -> AuditPage
     GET    WORKERS                                                    -> WorkerList
 """
 
@@ -40,6 +41,7 @@ PUSHES = f"{API}/pushes"
 MODELS = f"{API}/models"
 RESOLVE = f"{API}/resolve"
 TOKENS = f"{API}/tokens"
+AUDIT = f"{API}/admin/audit"
 WORKERS = f"{API}/workers"
 STATUS = f"{API}/status"
 

@@ -10,6 +10,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from hub.domain.access import Scope, Token
+from hub.domain.audit import AuditEntry
 from hub.domain.digests import Digest
 from hub.domain.lineage import Edge
 from hub.domain.manifest import Draft
@@ -200,6 +201,13 @@ class TokenList(_Answer):
     items: tuple[Token, ...]
 
 
+class AuditPage(_Answer):
+    """Entries of the audit, newest first; pass ``next`` as ``before`` for more."""
+
+    items: tuple[AuditEntry, ...]
+    next: int | None = None
+
+
 class SignatureCall(_Answer):
     """How a worker calls a signature, found out by measuring.
 
@@ -214,9 +222,12 @@ class SignatureCall(_Answer):
 
 
 class LoadedVersion(_Answer):
-    """A version that a worker holds in memory, and how it calls those signatures that it has measured."""
+    """A version that a worker holds in memory, and how it calls those signatures that it has measured.
 
-    digest: str
+    ``reference`` is None where it is gone; ``digest`` is None too where it is not to be seen.
+    """
+
+    digest: str | None
     reference: str | None = None
     size_bytes: int
     calls: dict[str, SignatureCall] = {}

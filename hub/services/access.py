@@ -12,9 +12,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
-from hub.domain.access import Principal, Scope, Token
+from hub.domain.access import HUB, Principal, Scope, Token
+from hub.domain.audit import Action
 from hub.domain.errors import Conflict, Unauthorized
 from hub.protocol.schemas import CreatedToken, CreateToken, TokenList
+from hub.services.changes import require
 from hub.settings import Anonymous
 from hub.storage.catalog import Catalog
 
@@ -90,10 +92,10 @@ class Access:
         Raises:
             Conflict: The key has made a token already; the hub cannot show its secret again.
         """
-        principal.require(Scope.ADMIN)
+        require(self.catalog, principal, Scope.ADMIN, Action.TOKEN_CREATE, "token")
         lifetime = request.expires_in_s
         expires_at = datetime.now(UTC) + timedelta(seconds=lifetime) if lifetime else None
-        return self._add(request.name, request.scope, expires_at, _token_id(principal, idempotency_key))
+        return self._add(principal, request.name, request.scope, expires_at, _token_id(principal, idempotency_key))
 
     def create_first(self) -> CreatedToken | None:
         """Make an administrator's token where there is none that works; None where there is one."""
@@ -101,7 +103,7 @@ class Access:
         with self.catalog.read() as tx:
             if any(_works(token, now) and token.scope is Scope.ADMIN for token in tx.tokens()):
                 return None
-        return self._add("admin", Scope.ADMIN, None, uuid4().hex[:12])
+        return self._add(HUB, "admin", Scope.ADMIN, None, uuid4().hex[:12])
 
     def tokens(self, principal: Principal) -> TokenList:
         """All tokens, without their secrets."""
@@ -115,12 +117,17 @@ class Access:
         Raises:
             TokenNotFound: No such token.
         """
-        principal.require(Scope.ADMIN)
+        require(self.catalog, principal, Scope.ADMIN, Action.TOKEN_REVOKE, token_id)
         with self.catalog.begin() as tx:
-            tx.revoke_token(token_id)
+            revoked = tx.revoke_token(token_id)
+            if revoked is not None:
+                facts = {"name": revoked.name, "scope": revoked.scope.value}
+                tx.note(principal, Action.TOKEN_REVOKE, token_id, facts)
         self._known.clear()
 
-    def _add(self, name: str, scope: Scope, expires_at: datetime | None, token_id: str) -> CreatedToken:
+    def _add(
+        self, principal: Principal, name: str, scope: Scope, expires_at: datetime | None, token_id: str
+    ) -> CreatedToken:
         secret = SECRET_PREFIX + secrets.token_urlsafe(32)
         token = Token(id=token_id, name=name, scope=scope, created_at=datetime.now(UTC), expires_at=expires_at)
         with self.catalog.begin() as tx:
@@ -129,6 +136,8 @@ class Access:
                     f"The token {token_id} was made with this Idempotency-Key; its secret was shown then.",
                     remedy=f"Where the secret got lost, revoke {token_id} and make another token.",
                 )
+            lasts = expires_at.isoformat() if expires_at else None
+            tx.note(principal, Action.TOKEN_CREATE, token_id, {"name": name, "scope": scope.value, "expires_at": lasts})
         return CreatedToken(token=token, secret=secret)
 
     def _principal(self, secret: str) -> Principal:
@@ -139,7 +148,7 @@ class Access:
         token = known.token
         if not _works(token, datetime.now(UTC)):
             raise Unauthorized(f"The token {token.name!r} has expired.", remedy="Ask for a new token.")
-        return Principal(name=token.name, scope=token.scope)
+        return Principal(name=token.name, scope=token.scope, token_id=token.id)
 
     def _look_up(self, hashed: str) -> _Known:
         self._known.pop(hashed, None)

@@ -6,9 +6,11 @@ Law: an alias points at a ready version from the moment it is set.
 from dataclasses import dataclass
 
 from hub.domain.access import Principal, Scope
+from hub.domain.audit import Action
 from hub.domain.errors import InvalidName
 from hub.domain.names import LATEST, ModelName, parse_alias
 from hub.protocol.schemas import AliasList, AliasMove
+from hub.services.changes import require, set_alias
 from hub.storage.catalog import Catalog, Transaction
 
 
@@ -47,11 +49,11 @@ class Aliases:
             VersionYanked: It was withdrawn.
             InvalidName: ``latest``, which always means the newest ready version, or no alias at all.
         """
-        principal.require(Scope.WRITE)
+        require(self.catalog, principal, Scope.WRITE, Action.ALIAS_SET, f"{name}:{alias}")
         model, alias = ModelName.parse(name), parse_alias(alias)
         if alias == LATEST:
             raise InvalidName("latest always means the newest ready version.", remedy="Choose another alias.")
         with self.catalog.begin() as tx:
             principal.see(tx.model(model))
-            tx.set_alias(model, alias, number, principal.name)
+            set_alias(tx, principal, model, alias, number)
             return _listed(tx, model)

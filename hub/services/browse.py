@@ -1,7 +1,7 @@
 """Browse: look at models, versions, their lineage and the workers that hold them.
 
-Laws: a private model is absent for somebody without a token, in lists, by name and in lineage (where it is only
-counted); pages go by key, so a list that grows while it is read neither repeats nor skips.
+Laws: a private model is absent for somebody without a token, in lists and by name; in lineage and among what workers
+hold it is only counted; pages go by key, so a list that grows while it is read neither repeats nor skips.
 """
 
 import asyncio
@@ -193,7 +193,8 @@ def _loaded(
 ) -> LoadedVersion:
     reference = _reference(tx, principal, digest)
     calls = {name: SignatureCall(**choice.dump()) for name, choice in choices.items()} if reference else {}
-    return LoadedVersion(digest=digest, reference=reference, size_bytes=size, calls=calls)
+    is_told = reference is not None or principal.sees_private
+    return LoadedVersion(digest=digest if is_told else None, reference=reference, size_bytes=size, calls=calls)
 
 
 def _is_visible(tx: Transaction, principal: Principal, name: str) -> bool:

@@ -7,6 +7,7 @@ The verbs, for those who write faces (all are plain functions for the thread poo
 
     access.authenticate(authorization: str | None, cookie_token: str | None = None) -> Principal      # Unauthorized
     access.create(principal, CreateToken, *, idempotency_key) -> CreatedToken
+    audits.entries(principal, *, since, actor, thing, before, limit) -> AuditPage
     access.revoke(principal, token_id: str) -> None            .tokens(principal) -> TokenList
     browse.models(principal, *, owner, kind, search, after, limit) -> ModelPage
     browse.model(principal, name: str) -> Model
@@ -37,6 +38,7 @@ from dataclasses import dataclass
 from hub.engine.engine import Engine
 from hub.services.access import Access
 from hub.services.aliases import Aliases
+from hub.services.audit import Audits
 from hub.services.browse import Browse
 from hub.services.health import Health
 from hub.services.predict import Predictions
@@ -56,6 +58,7 @@ class House:
     settings: Settings
     engine: Engine
     access: Access
+    audits: Audits
     browse: Browse
     aliases: Aliases
     yanks: Yanks

@@ -22,6 +22,7 @@ from uuid import UUID, uuid4, uuid5
 import structlog
 
 from hub.domain.access import Principal, Scope
+from hub.domain.audit import Action
 from hub.domain.errors import (
     BlobNotFound,
     BlobsMissing,
@@ -29,7 +30,6 @@ from hub.domain.errors import (
     DigestMismatch,
     InvalidRequest,
     ModelNotFound,
-    PushNotFound,
 )
 from hub.domain.manifest import Draft, Kind, Manifest
 from hub.domain.names import LATEST, ModelName
@@ -40,10 +40,11 @@ from hub.protocol import paths
 from hub.protocol.schemas import BeginPush, BlobPlace, BlobPlaces, PushTicket
 from hub.savedmodel.bundle import Span
 from hub.savedmodel.inspect import inspect
+from hub.services.changes import describe, note_verdict, require, set_alias
 from hub.services.heads import trunk_signature, with_fit
 from hub.storage.blobs import BlobStore
 from hub.storage.blobs.store import URL_LIFE_S
-from hub.storage.catalog import Catalog, PushRecord, Transaction
+from hub.storage.catalog import Catalog, PushRecord, Transaction, push_not_found
 from hub.storage.snapshots import NewSnapshot, Snapshots
 
 _SHOWN_MISSING = 20
@@ -72,7 +73,7 @@ class Pushes:
             Conflict: The model exists and is of the other kind, or the key was used for another push.
             InvalidModel: The trunk a head hangs on is not here, or cannot be built on.
         """
-        principal.require(Scope.WRITE)
+        require(self.catalog, principal, Scope.WRITE, Action.VERSION_PUSH, request.model)
         if request.alias == LATEST:
             raise InvalidRequest("latest always means the newest ready version.", remedy="Push without an alias.")
         name = ModelName.parse(request.model)
@@ -112,7 +113,7 @@ class Pushes:
             PushNotFound: No such push of the caller.
             BlobNotFound: The push announced no such blob.
         """
-        principal.require(Scope.WRITE)
+        self._require(principal, push_id)
         with self.catalog.read() as tx:
             sizes = _announced(tx, principal, push_id, digests)
         direct = None if relayed or self.is_relayed else self.blobs.direct
@@ -140,7 +141,7 @@ class Pushes:
             DigestMismatch: The bytes are not those of the digest.
             NotAvailable: The very bytes are being swept away at this moment.
         """
-        principal.require(Scope.WRITE)
+        self._require(principal, push_id)
         with self.catalog.read() as tx:
             announced = _announced(tx, principal, push_id, [digest])[digest]
             tx.require_not_deleting([digest])
@@ -185,12 +186,15 @@ class Pushes:
             self.blobs.direct.forget(push_id)
         return version
 
+    def _require(self, principal: Principal, push_id: UUID) -> None:
+        require(self.catalog, principal, Scope.WRITE, Action.VERSION_PUSH, str(push_id))
+
     def _push(self, principal: Principal, push_id: UUID) -> PushRecord:
-        principal.require(Scope.WRITE)
+        self._require(principal, push_id)
         with self.catalog.read() as tx:
             push = tx.push(push_id)
         if push.principal != principal.name:
-            raise PushNotFound(f"There is no push {push_id}.")
+            raise push_not_found(push_id)
         return push
 
     def _arrived(self, push_id: UUID) -> dict[str, int]:
@@ -247,11 +251,12 @@ class Pushes:
             push = tx.push(push.id)  # as it is now: it may have been begun again, with another alias or hidden
             if push.completed is not None:
                 return tx.resolve(push.completed)
-            tx.ensure_model(push.model, push.draft.kind, is_private=push.is_private is True, created_by=principal.name)
+            _ensure_model(tx, principal, push)
             trunk_signature(tx, push.draft)
             tx.note_stored(push.draft.blobs() | {digest: len(manifest.canonical())})
-            existing = tx.version_by_content(push.model, content)
-            version = existing or tx.add_version(
+            version = tx.version_by_content(push.model, content)
+            is_new = version is None
+            version = version or tx.add_version(
                 push.model,
                 manifest,
                 digest=digest,
@@ -262,9 +267,19 @@ class Pushes:
                 message=push.message,
                 alias=push.alias,
             )
-            _describe(tx, push.model, push.card, push.is_private)
+            if is_new:
+                facts = {"digest": digest, "size": manifest.size, "alias": push.alias, "push": str(push.id)}
+                tx.note(principal, Action.VERSION_PUSH, version.reference, facts)
+                note_verdict(tx, version, report)
+            describe(tx, principal, push.model, push.card, push.is_private)
             tx.complete_push(push.id, version.number)
             return version
+
+
+def _ensure_model(tx: Transaction, principal: Principal, push: PushRecord) -> None:
+    kind, is_private = push.draft.kind, push.is_private is True
+    if tx.ensure_model(push.model, kind, is_private=is_private, created_by=principal.name):
+        tx.note(principal, Action.MODEL_CREATE, str(push.model), {"kind": kind.value, "is_private": is_private})
 
 
 def _announced(tx: Transaction, principal: Principal, push_id: UUID, digests: Sequence[str]) -> dict[str, int]:
@@ -273,7 +288,7 @@ def _announced(tx: Transaction, principal: Principal, push_id: UUID, digests: Se
     absent = next((digest for digest in digests if digest not in found), None)
     push = tx.push(push_id) if absent is not None else None
     if (push.principal if push else found[digests[0]].principal) != principal.name:
-        raise PushNotFound(f"There is no push {push_id}.")
+        raise push_not_found(push_id)
     if push is not None and push.completed is not None:
         raise Conflict(f"The push {push_id} is complete; it takes no more bytes.")
     if absent is not None:
@@ -356,16 +371,9 @@ def _same_push(tx: Transaction, push: PushRecord) -> PushRecord:
 def _apply(tx: Transaction, existing: Version, request: BeginPush, principal: Principal) -> Version:
     """Do what a repeated push still asks for beside the content: move the alias, change card and privacy."""
     name = ModelName.parse(existing.model)
-    _describe(tx, name, request.card, request.is_private)
+    describe(tx, principal, name, request.card, request.is_private)
     if request.alias is not None and existing.state is State.READY:
-        tx.set_alias(name, request.alias, existing.number, principal.name)
+        set_alias(tx, principal, name, request.alias, existing.number)
     elif request.alias is not None:
         tx.want_alias(name, existing.number, request.alias, principal.name)
     return tx.version(name, existing.number)
-
-
-def _describe(tx: Transaction, name: ModelName, card: str | None, is_private: bool | None) -> None:
-    if card is not None:
-        tx.set_card(name, card)
-    if is_private is not None:
-        tx.set_private(name, is_private)

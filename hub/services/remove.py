@@ -7,7 +7,9 @@ rows go first, bytes are for the sweep to find.
 from dataclasses import dataclass
 
 from hub.domain.access import Principal, Scope
+from hub.domain.audit import Action
 from hub.domain.names import ModelName
+from hub.services.changes import require
 from hub.storage.catalog import Catalog
 from hub.storage.snapshots import Snapshots
 
@@ -26,15 +28,17 @@ class Removals:
             VersionNotFound: No such version that the caller may see.
             HasDependents: Something still hangs on it.
         """
-        principal.require(Scope.WRITE)
+        require(self.catalog, principal, Scope.WRITE, Action.VERSION_DELETE, f"{name}@{number}")
         model = ModelName.parse(name)
         with self.catalog.begin() as tx:
             principal.see(tx.model(model))
-            digest = tx.version(model, number).digest
+            version = tx.version(model, number)
             tx.delete_version(model, number)
-            is_last = not tx.version_by_digest(digest)
+            is_last = not tx.version_by_digest(version.digest)
+            facts = {"digest": version.digest, "state": version.state.value, "aliases": list(version.aliases)}
+            tx.note(principal, Action.VERSION_DELETE, version.reference, facts)
         if is_last:
-            self.snapshots.drop(digest)
+            self.snapshots.drop(version.digest)
 
     def model(self, principal: Principal, name: str) -> None:
         """Remove a model with all its versions.
@@ -43,8 +47,10 @@ class Removals:
             ModelNotFound: No such model that the caller may see.
             HasDependents: Something of another model still hangs on one of its versions.
         """
-        principal.require(Scope.WRITE)
+        require(self.catalog, principal, Scope.WRITE, Action.MODEL_DELETE, name)
         model = ModelName.parse(name)
         with self.catalog.begin() as tx:
-            principal.see(tx.model(model))
+            seen = principal.see(tx.model(model))
             tx.delete_model(model)
+            facts = {"latest": seen.latest, "is_private": seen.is_private, "aliases": seen.aliases}
+            tx.note(principal, Action.MODEL_DELETE, seen.name, facts)

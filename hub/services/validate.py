@@ -21,6 +21,7 @@ from hub.domain.signatures import Signature, compose, interface_breaks
 from hub.domain.versions import State, Version
 from hub.engine.engine import Engine
 from hub.savedmodel.inspect import merge_probe
+from hub.services.changes import note_verdict, note_wanted_moves
 from hub.storage.blobs import BlobStore
 from hub.storage.catalog import Catalog, Transaction, VersionRecord
 from hub.telemetry import metrics
@@ -157,7 +158,8 @@ class Validations:
             current = tx.version(name, record.version.number)
             if current.state is not State.VALIDATING:
                 return current
-            return tx.finish_version(
+            wanted, before = tx.wanted_aliases(name, current.number), tx.aliases(name)
+            done = tx.finish_version(
                 name,
                 record.version.number,
                 state=State.READY if report.is_accepted else State.REJECTED,
@@ -165,6 +167,9 @@ class Validations:
                 interface=_interface(tx, name, record) if report.is_accepted else None,
                 golden_digest=golden_digest,
             )
+            note_verdict(tx, done, report)
+            note_wanted_moves(tx, name, done, wanted, before)
+            return done
 
     def _keep_golden(self, name: ModelName, number: int, golden: bytes) -> str:
         digest = digest_of(golden)

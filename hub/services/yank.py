@@ -3,10 +3,14 @@
 from dataclasses import dataclass
 
 from hub.domain.access import Principal, Scope
+from hub.domain.audit import Action
 from hub.domain.errors import VersionNotReady
 from hub.domain.names import ModelName
 from hub.domain.versions import State, Version
+from hub.services.changes import require
 from hub.storage.catalog import Catalog
+
+MAX_REASON_CHARS = 300  # of it in the audit; the version has all of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +26,7 @@ class Yanks:
             VersionNotFound: No such version that the caller may see.
             VersionNotReady: It is still validating, or was rejected.
         """
-        principal.require(Scope.WRITE)
+        require(self.catalog, principal, Scope.WRITE, Action.VERSION_YANK, f"{name}@{number}")
         model = ModelName.parse(name)
         with self.catalog.begin() as tx:
             principal.see(tx.model(model))
@@ -33,4 +37,5 @@ class Yanks:
                 raise VersionNotReady(
                     f"{version.reference} is {version.state.value}; only a ready version is withdrawn."
                 )
+            tx.note(principal, Action.VERSION_YANK, version.reference, {"reason": reason[:MAX_REASON_CHARS]})
             return tx.yank(model, number, reason)

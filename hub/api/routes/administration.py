@@ -1,12 +1,16 @@
-"""Who asks, tokens, workers and the state of the hub."""
+"""Who asks, tokens, the audit, workers and the state of the hub."""
 
-from fastapi import APIRouter
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Query
 
 from hub import __version__
-from hub.api.deps import Asking, HouseDep, IdempotencyKey, TokenId
+from hub.api.deps import WITHOUT_NUL, Asking, HouseDep, IdempotencyKey, Limit, TokenId
 from hub.protocol import paths
-from hub.protocol.schemas import CreatedToken, CreateToken, HubStatus, TokenList, WhoAmI, WorkerList
+from hub.protocol.schemas import AuditPage, CreatedToken, CreateToken, HubStatus, TokenList, WhoAmI, WorkerList
 
+MAX_ENTRY = (1 << 63) - 1
 router = APIRouter(tags=["administration"])
 
 
@@ -46,3 +50,17 @@ def create_token(
 def revoke_token(house: HouseDep, asking: Asking, token_id: TokenId) -> None:
     """Make a token worthless."""
     house.access.revoke(asking, token_id)
+
+
+@router.get(paths.AUDIT)
+def audit(
+    house: HouseDep,
+    asking: Asking,
+    since: datetime | None = None,
+    actor: Annotated[str | None, Query(max_length=100, pattern=WITHOUT_NUL)] = None,
+    about: Annotated[str | None, Query(alias="object", max_length=300, pattern=WITHOUT_NUL)] = None,
+    before: Annotated[int | None, Query(ge=1, le=MAX_ENTRY)] = None,
+    limit: Limit = 50,
+) -> AuditPage:
+    """Who changed what, newest first; ``object`` may be a model's name, which also means its versions and aliases."""
+    return house.audits.entries(asking, since=since, actor=actor, thing=about, before=before, limit=limit)

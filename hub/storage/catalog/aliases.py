@@ -20,8 +20,11 @@ from hub.storage.catalog.tables import alias_moves, aliases, wanted_aliases
 class AliasQueries(VersionLookup):
     """Aliases and their history."""
 
-    def set_alias(self, name: ModelName, alias: str, number: int, by: str) -> None:
+    def set_alias(self, name: ModelName, alias: str, number: int, by: str) -> AliasMove | None:
         """Make an alias mean a version, from now on.
+
+        Returns:
+            The move; None where it meant that version already.
 
         Raises:
             VersionNotFound: No such version.
@@ -35,7 +38,7 @@ class AliasQueries(VersionLookup):
         if version.state is not State.READY:
             detail = f"{version.reference} is {version.state.value}; an alias names a ready version."
             raise VersionNotReady(detail, remedy="Wait for its validation, or name another version.")
-        self.move_alias(name, alias, number, by=by, decided_at=now())
+        return self.move_alias(name, alias, number, by=by, decided_at=now())
 
     def want_alias(self, name: ModelName, number: int, alias: str, by: str) -> None:
         """Decide now that an alias moves to a version once that is ready."""
@@ -73,21 +76,30 @@ class AliasQueries(VersionLookup):
             for row in self.connection.execute(query)
         ]
 
-    def move_alias(self, name: ModelName, alias: str, number: int, *, by: str, decided_at: datetime) -> None:
-        """Move an alias unless a later decision stands; moving it to where it is leaves no history."""
+    def wanted_aliases(self, name: ModelName, number: int) -> dict[str, str]:
+        """Aliases that will move to a version once it is ready, and who decided that."""
+        query = select(wanted_aliases.c.alias, wanted_aliases.c.decided_by).where(_wanted(name, number))
+        return dict(self.connection.execute(query).all())
+
+    def move_alias(
+        self, name: ModelName, alias: str, number: int, *, by: str, decided_at: datetime
+    ) -> AliasMove | None:
+        """Move an alias unless a later decision stands; moving it to where it is leaves no history, and gives None."""
         key = (aliases.c.model == str(name)) & (aliases.c.alias == alias)
         row = {"model": str(name), "alias": alias, "number": number, "decided_at": decided_at}
         previous = None
         if not self.insert_if_absent(aliases, row):
             current = self.connection.execute(select(aliases).where(key).with_for_update()).one()
             if current.decided_at > decided_at:
-                return
+                return None
             previous = current.number
             self.connection.execute(update(aliases).where(key).values(number=number, decided_at=decided_at))
         if previous == number:
-            return
+            return None
+        moved_at = now()
         move = {"model": str(name), "alias": alias, "number": number, "previous": previous}
-        self.connection.execute(insert(alias_moves).values(**move, moved_at=now(), moved_by=by))
+        self.connection.execute(insert(alias_moves).values(**move, moved_at=moved_at, moved_by=by))
+        return AliasMove(alias, number, previous, moved_at, by)
 
 
 def _wanted(name: ModelName, number: int) -> ColumnElement[bool]:

@@ -3,7 +3,9 @@
 Laws: a time goes in aware and comes out in UTC; a document comes out equal to what went in.
 """
 
+import json
 from datetime import UTC, datetime
+from typing import Any
 
 from pydantic import BaseModel
 from sqlalchemy import BigInteger, DateTime, Dialect, Integer, String, Text
@@ -16,6 +18,9 @@ Name = String(200).with_variant(String(200, collation="C"), "postgresql")
 """A name, ordered by bytes on every database."""
 
 DigestText = String(71)
+
+Plain = Text().with_variant(Text(collation="C"), "postgresql")
+"""Text of any length, ordered by bytes on every database."""
 
 
 class UtcTime(TypeDecorator[datetime]):
@@ -54,3 +59,18 @@ class Document(TypeDecorator[BaseModel]):
     def process_result_value(self, value: str | None, dialect: Dialect) -> BaseModel | None:  # noqa: ARG002
         """Read JSON."""
         return self.model.model_validate_json(value) if value is not None else None
+
+
+class Facts(TypeDecorator[dict[str, Any]]):
+    """A few JSON values by name, as JSON text; what no database could hold as it is, is escaped."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: dict[str, Any] | None, dialect: Dialect) -> str | None:  # noqa: ARG002
+        """Write JSON."""
+        return None if value is None else json.dumps(value, separators=(",", ":"))
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> dict[str, Any] | None:  # noqa: ARG002
+        """Read JSON."""
+        return None if value is None else json.loads(value)

@@ -16,7 +16,7 @@ from hub.storage.catalog.tables import aliases, edges, models, pushes, versions
 class ModelQueries(Queries):
     """Models: created by their first push, listed by name."""
 
-    def ensure_model(self, name: ModelName, kind: Kind, *, is_private: bool, created_by: str) -> None:
+    def ensure_model(self, name: ModelName, kind: Kind, *, is_private: bool, created_by: str) -> bool:
         """Create the model unless it exists, and hold it until the transaction ends.
 
         Holding means: of two transactions that push to one model, the second waits here for the first, so what it
@@ -28,17 +28,21 @@ class ModelQueries(Queries):
             is_private: Taken when it is created; an existing model keeps what it has.
             created_by: Who pushes.
 
+        Returns:
+            Whether it was created.
+
         Raises:
             Conflict: It exists with another kind.
         """
         at = now()
         row = {"name": str(name), "owner": name.owner, "kind": kind.value, "is_private": is_private, "card": ""}
-        self.insert_if_absent(models, row | {"created_at": at, "created_by": created_by, "updated_at": at})
+        is_new = self.insert_if_absent(models, row | {"created_at": at, "created_by": created_by, "updated_at": at})
         query = select(models.c.kind).where(models.c.name == str(name)).with_for_update()
         existing = self.connection.execute(query).scalar_one()
         if existing != kind.value:
             detail = f"{name} is a {existing}, not a {kind.value}."
             raise Conflict(detail, remedy="Push to another name, or delete the model first.")
+        return is_new
 
     def model(self, name: ModelName) -> Model:
         """One model.

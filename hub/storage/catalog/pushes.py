@@ -31,7 +31,7 @@ class PushQueries(Queries):
         query = select(pushes).where(pushes.c.id == push_id)
         row = self.connection.execute(query.with_for_update() if self.is_writing else query).one_or_none()
         if row is None:
-            raise _push_not_found(push_id)
+            raise push_not_found(push_id)
         return _push(row)
 
     def resume_push(self, push: PushRecord) -> UUID | None:
@@ -61,11 +61,12 @@ class PushQueries(Queries):
         """
         statement = update(pushes).where(pushes.c.id == push_id).values(completed_number=number)
         if not self.connection.execute(statement).rowcount:
-            raise _push_not_found(push_id)
+            raise push_not_found(push_id)
         self.connection.execute(delete(push_blobs).where(push_blobs.c.push_id == push_id))
 
 
-def _push_not_found(push_id: UUID) -> PushNotFound:
+def push_not_found(push_id: UUID) -> PushNotFound:
+    """The error for a push that is not there, or not the caller's."""
     return PushNotFound(f"There is no push {push_id}.", remedy="Begin a new one: what is stored is not sent again.")
 
 

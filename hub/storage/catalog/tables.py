@@ -4,6 +4,7 @@
 ``wanted_aliases`` are those that move once their version is ready. ``version_blobs`` says which bytes belong to a
 version: its files', its manifest, its golden samples; ``push_blobs`` which bytes a push under way needs, so that no
 sweep takes them. ``blobs`` says which bytes there are: the store is asked only where this table says nothing.
+``audit`` is only ever added to and outlives what it names; triggers hold that, see migration 0003.
 ``migrations/`` leads here step by step; a test holds the two equal.
 """
 
@@ -23,10 +24,11 @@ from sqlalchemy import (
     Uuid,
 )
 
+from hub.domain.audit import Result
 from hub.domain.manifest import Draft
 from hub.domain.reports import Report
 from hub.domain.versions import State
-from hub.storage.catalog.columns import DigestText, Document, Name, RowId, UtcTime
+from hub.storage.catalog.columns import DigestText, Document, Facts, Name, Plain, RowId, UtcTime
 
 METADATA = MetaData(
     naming_convention={
@@ -195,3 +197,23 @@ tokens = Table(
     Column("last_used_at", UtcTime),
     Column("revoked_at", UtcTime),
 )
+
+audit = Table(
+    "audit",
+    METADATA,
+    Column("id", RowId, primary_key=True),
+    Column("at", UtcTime, nullable=False),
+    Column("action", String(32), nullable=False),
+    Column("actor", Plain, nullable=False),
+    Column("token_id", String(64)),
+    Column("address", Text),
+    Column("object", Plain, nullable=False),
+    Column("result", String(16), nullable=False),
+    Column("request_id", Text),
+    Column("facts", Facts, nullable=False),
+    Index(None, "actor", "id"),
+    Index(None, "object", "id"),
+)
+# Before a denial is written down, those that were lately are counted.
+_IS_DENIED = audit.c.result == Result.DENIED.value
+Index("ix_audit_denied", audit.c.actor, audit.c.at, sqlite_where=_IS_DENIED, postgresql_where=_IS_DENIED)

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import func, select, update
+from sqlalchemy import select, update
 
 from hub.domain.access import Scope, Token
 from hub.domain.errors import TokenNotFound
@@ -31,15 +31,22 @@ class TokenQueries(Queries):
             _token(row) for row in self.connection.execute(select(tokens).order_by(tokens.c.created_at, tokens.c.id))
         ]
 
-    def revoke_token(self, token_id: str) -> None:
+    def revoke_token(self, token_id: str) -> Token | None:
         """Make a token useless; twice is fine.
+
+        Returns:
+            The token as it was before; None where it was useless already.
 
         Raises:
             TokenNotFound: No such token.
         """
-        statement = update(tokens).where(tokens.c.id == token_id)
-        if not self.connection.execute(statement.values(revoked_at=func.coalesce(tokens.c.revoked_at, now()))).rowcount:
+        row = self.connection.execute(select(tokens).where(tokens.c.id == token_id).with_for_update()).one_or_none()
+        if row is None:
             raise TokenNotFound(f"There is no token {token_id}.", remedy="List tokens with 'hub token ls'.")
+        if row.revoked_at is not None:
+            return None
+        self.connection.execute(update(tokens).where(tokens.c.id == token_id).values(revoked_at=now()))
+        return _token(row)
 
     def touch_token(self, token_id: str, when: datetime) -> None:
         """Remember when a token was last used."""

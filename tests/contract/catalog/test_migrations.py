@@ -12,6 +12,8 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import create_engine, inspect, text
 
+from hub.domain.access import HUB
+from hub.domain.audit import Action
 from hub.domain.errors import NotAvailable
 from hub.domain.manifest import Kind
 from hub.domain.names import ModelName
@@ -154,6 +156,25 @@ def test_a_populated_database_goes_back_and_forth(populated: str, make: Any) -> 
     with catalog.read() as tx:
         assert [version.number for version in tx.versions(NAME, limit=5)] == [2, 1]
         assert len(tx.stored(make.manifest("one").blobs())) == 1
+    catalog.close()
+
+
+def test_what_was_audited_goes_with_its_table_and_the_rest_stays(populated: str) -> None:
+    url = parse_url(populated)
+    migrate(url, "0002")
+    assert "audit" not in tables(populated)
+    migrate(url)
+    catalog = Catalog(populated)
+    with catalog.begin() as tx:
+        tx.note(HUB, Action.VERSION_DELETE, "acme/trunk@3")
+    catalog.close()
+    assert downgrade(url, "0002") == "0002"
+    assert migrate(url) == newest_revision()
+    catalog = Catalog(populated)
+    with catalog.begin() as tx:
+        assert tx.audit(limit=5) == []
+        assert [version.number for version in tx.versions(NAME, limit=5)] == [2, 1]
+        tx.note(HUB, Action.VERSION_DELETE, "acme/trunk@3")
     catalog.close()
 
 

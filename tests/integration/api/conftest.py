@@ -8,13 +8,14 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import httpx2
 import pytest
 import structlog
 import uvicorn
+from starlette.routing import BaseRoute
 
 from hub.api.app import create_app
 from hub.api.connection import Connection
@@ -34,6 +35,7 @@ from hub.settings import Settings
 from hub.storage.blobs import open_store
 from hub.storage.catalog import Catalog
 from hub.storage.snapshots import Snapshots
+from hub.web import pages
 
 ANSWERED = ProbeResult(
     loader="session",
@@ -46,13 +48,17 @@ Outcome = ProbeResult | Exception
 
 @dataclass(slots=True)
 class ScriptedEngine:
-    """An engine whose probes end as the test says; without a script every version answers."""
+    """An engine whose probes end as the test says; without a script every version answers.
+
+    It predicts only where it echoes: then what comes in as ``x`` goes out as ``y``.
+    """
 
     outcomes: list[Outcome] = field(default_factory=list)
     probed: list[tuple[str, str | None]] = field(default_factory=list)
     loaded: list[str] = field(default_factory=list)
     gate: threading.Event = field(default_factory=threading.Event)
     state: str = "ready"
+    echoes: bool = False
 
     def __post_init__(self) -> None:
         self.gate.set()
@@ -65,6 +71,8 @@ class ScriptedEngine:
     async def infer(
         self, target: Target, signature: str, inputs: Sequence[Tensor], deadline_s: float, priority: int = 0
     ) -> list[Tensor]:
+        if self.echoes:
+            return [replace(tensor, name="y") for tensor in inputs]
         raise NotAvailable("This engine only probes.")
 
     async def infer_heads(
@@ -84,7 +92,7 @@ class ScriptedEngine:
         return outcome, GOLDEN if outcome.loader else None
 
     def status(self) -> EngineStatus:
-        return EngineStatus((WorkerStatus("cpu:0", 1, self.state),))
+        return EngineStatus((WorkerStatus("cpu:0", 1, self.state, dict.fromkeys(self.loaded, 1)),))
 
 
 def _varint(value: int) -> bytes:
@@ -217,8 +225,9 @@ def draft_of() -> Callable[..., Draft]:
 class Landlord:
     """Starts hubs over one data folder, one after the other, and ends them."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, pages: Callable[[House], Sequence[BaseRoute]] = lambda _house: ()) -> None:
         self.folder = folder
+        self.pages = pages
         self.running: list[tuple[uvicorn.Server, threading.Thread, Catalog]] = []
         self.clients: list[httpx2.Client] = []
 
@@ -231,7 +240,8 @@ class Landlord:
         blobs = open_store(chosen.storage)
         engine = ScriptedEngine()
         house = furnish(chosen, catalog, blobs, Snapshots(blobs, self.folder / "snapshots"), engine)
-        server = uvicorn.Server(uvicorn.Config(create_app(house), http=Connection, port=0, log_config=None, ws="none"))
+        app = create_app(house, self.pages(house))
+        server = uvicorn.Server(uvicorn.Config(app, http=Connection, port=0, log_config=None, ws="none"))
         thread = threading.Thread(target=server.run)
         thread.start()
         self.running.append((server, thread, catalog))
@@ -299,3 +309,15 @@ def shared_hub(tmp_path_factory: pytest.TempPathFactory, request: pytest.Fixture
     url = None if request.param == "sqlite" else request.getfixturevalue("postgresql")
     yield landlord.start(database_url=url)
     landlord.stop()
+
+
+@pytest.fixture(scope="module")
+def whole_hubs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Hub]]:
+    """Two hubs with dashboards, by what people without a token may do there; their engines echo."""
+    landlords = {policy: Landlord(tmp_path_factory.mktemp(policy), pages.routes) for policy in ("none", "read")}
+    hubs = {policy: landlord.start(anonymous=policy) for policy, landlord in landlords.items()}
+    for hub in hubs.values():
+        hub.engine.echoes = True
+    yield hubs
+    for landlord in landlords.values():
+        landlord.stop()

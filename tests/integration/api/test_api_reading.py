@@ -259,7 +259,16 @@ def test_the_description_names_every_documented_path_and_the_problem(hub):
     described = hub.nobody.http.get(paths.OPENAPI).json()
     model, number = "{owner}/{name}", "{number}"
     documented = {
-        *(paths.MODELS, paths.RESOLVE, paths.TOKENS, paths.WORKERS, paths.STATUS, paths.WHOAMI, paths.PUSHES),
+        *(
+            paths.MODELS,
+            paths.RESOLVE,
+            paths.TOKENS,
+            paths.AUDIT,
+            paths.WORKERS,
+            paths.STATUS,
+            paths.WHOAMI,
+            paths.PUSHES,
+        ),
         *(paths.model(model), paths.versions(model), paths.version(model, number), paths.manifest(model, number)),
         *(paths.golden(model, number), paths.yank(model, number), paths.lineage(model, number)),
         *(paths.aliases(model), paths.alias(model, "{alias}"), paths.token("{token_id}")),

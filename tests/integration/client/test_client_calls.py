@@ -93,6 +93,8 @@ def test_tokens_say_who_asks(running, client: Client):
     with Client(running.url, created.secret) as reader, pytest.raises(Unauthorized):
         reader.whoami()
     assert {token.name for token in client.tokens().items} >= {"ci"}
+    told = client.audit_page(about=created.token.id, since=created.token.created_at)
+    assert [entry.action for entry in told.items] == ["token.revoke", "token.create"]
 
 
 def test_the_state_of_the_hub_can_be_asked(client: Client):

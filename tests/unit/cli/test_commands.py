@@ -32,6 +32,7 @@ def test_the_surface_is_all_there():
         "token create",
         "token ls",
         "token revoke",
+        "admin audit",
         "admin migrate",
         "admin doctor",
     }

@@ -22,7 +22,9 @@ def access(catalog: Catalog) -> Access:
 
 def test_a_new_token_opens_the_door_with_its_own_scope(access: Access):
     made = access.create(ADMIN, CreateToken(name="ci", scope=Scope.WRITE))
-    assert access.authenticate(f"Bearer {made.secret}") == Principal(name="ci", scope=Scope.WRITE)
+    assert access.authenticate(f"Bearer {made.secret}") == Principal(
+        name="ci", scope=Scope.WRITE, token_id=made.token.id
+    )
     assert access.authenticate(f"bearer   {made.secret} ").name == "ci"
     assert access.authenticate(None, made.secret).name == "ci"
 
