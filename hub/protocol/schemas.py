@@ -245,9 +245,9 @@ class WorkerState(_Answer):
 
 
 class QuarantinedVersion(_Answer):
-    """A version that is not run for so many seconds more; without a reference for who may not see it."""
+    """A version that is not run for so many seconds more; what tells which it is, is None where it is not to be seen."""
 
-    digest: str
+    digest: str | None
     reference: str | None
     left_s: float
 

@@ -180,10 +180,7 @@ class Browse:
                     for worker in status.workers
                 ),
                 quarantined=tuple(
-                    QuarantinedVersion(
-                        digest=digest, reference=_reference(tx, principal, digest), left_s=round(left_s, 1)
-                    )
-                    for digest, left_s in status.quarantined.items()
+                    _quarantined(tx, principal, digest, left_s) for digest, left_s in status.quarantined.items()
                 ),
             )
 
@@ -195,6 +192,12 @@ def _loaded(
     calls = {name: SignatureCall(**choice.dump()) for name, choice in choices.items()} if reference else {}
     is_told = reference is not None or principal.sees_private
     return LoadedVersion(digest=digest if is_told else None, reference=reference, size_bytes=size, calls=calls)
+
+
+def _quarantined(tx: Transaction, principal: Principal, digest: str, left_s: float) -> QuarantinedVersion:
+    reference = _reference(tx, principal, digest)
+    is_told = reference is not None or principal.sees_private
+    return QuarantinedVersion(digest=digest if is_told else None, reference=reference, left_s=round(left_s, 1))
 
 
 def _is_visible(tx: Transaction, principal: Principal, name: str) -> bool:
