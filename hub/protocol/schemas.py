@@ -245,7 +245,7 @@ class WorkerState(_Answer):
 
 
 class QuarantinedVersion(_Answer):
-    """A version that is not run for so many seconds more; what tells which it is, is None where it is not to be seen."""
+    """A version that is not run for so many seconds more; ``digest`` and ``reference`` are None where unseen."""
 
     digest: str | None
     reference: str | None
