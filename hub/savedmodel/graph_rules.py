@@ -16,9 +16,9 @@ from hub.savedmodel.reader import Reading
 from hub.savedmodel.rules import clip, finding
 from hub.savedmodel.tuning_face import tuning_functions
 
-_RESOURCE_FUNCTIONS = ("_create_resource", "_initialize", "_destroy_resource")
+RESOURCE_FUNCTIONS = ("_create_resource", "_initialize", "_destroy_resource")
 _HARMLESS_DUNDERS = {"__call__"}
-_LOADER_INTERNALS = {
+LOADER_INTERNALS = {
     "_add_trackable_child",
     "_add_variable_with_custom_getter",
     "_checkpoint_adapter",
@@ -102,7 +102,7 @@ def _unmapped(meta: MetaGraph) -> Iterator[Reach]:
 def _resource_functions(objects: ObjectGraph) -> Iterator[str]:
     for held in objects.nodes:
         for name, node in held.children:
-            if name in _RESOURCE_FUNCTIONS:
+            if name in RESOURCE_FUNCTIONS:
                 yield from objects.functions_of(node)
 
 
@@ -174,7 +174,7 @@ def check_objects(meta: MetaGraph, objects: ObjectGraph) -> Iterator[Finding]:
 
 def _replaces(name: str, holder: SavedObject, child: SavedObject | None) -> bool:
     """Whether a child would take the place of something the loader or a caller uses of its holder."""
-    if name in _LOADER_INTERNALS or (_is_dunder(name) and name not in _HARMLESS_DUNDERS):
+    if name in LOADER_INTERNALS or (_is_dunder(name) and name not in _HARMLESS_DUNDERS):
         return True
     if child is None or child.kind not in _FUNCTIONS:
         return False

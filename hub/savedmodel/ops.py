@@ -1,8 +1,8 @@
 """Which ops run, who runs them, and what the policy says about that.
 
 Laws: an unknown op anywhere keeps the model from loading, whoever runs it; a denied op counts where a signature, the
-tuning face, an initializer, the saver or a gradient reaches it, and is only a warning elsewhere; a function of the
-library that has the name of one of TensorFlow's ops does not hide what that op may do.
+tuning face, an initializer, the saver, a gradient or what only ``signature_def`` has reaches it, and is only a warning
+elsewhere; a function of the library that has the name of one of TensorFlow's ops does not hide what that op may do.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -17,13 +17,13 @@ from hub.savedmodel.rules import clip, finding
 from hub.savedmodel.tensor_proto import read_constant
 
 _PRINT_STREAMS = {"", "stdout", "stderr", "log(info)", "log(warning)", "log(error)"}
-_FILE_ATTRIBUTES = {
+FILE_ATTRIBUTES = {
     "PrintV2": "output_stream",
     "FixedUnigramCandidateSampler": "vocab_file",
     "DecodeProtoV2": "descriptor_source",
     "EncodeProto": "descriptor_source",
 }
-_JAX_MODULE = "XlaCallModule"
+JAX_MODULE = "XlaCallModule"
 _SHOWN_OPS = 20
 
 
@@ -151,17 +151,17 @@ def scoped_nodes(graph: Graph, ops: frozenset[str] | set[str]) -> Iterator[tuple
 
 def _check_attributes(graph: Graph) -> Iterator[Finding]:
     grown = 0
-    for scope, node in scoped_nodes(graph, {*_FILE_ATTRIBUTES, _JAX_MODULE, "Const"}):
+    for scope, node in scoped_nodes(graph, {*FILE_ATTRIBUTES, JAX_MODULE, "Const"}):
         place = f"node {clip(node.name)}" + (f" in function {clip(scope)}" if scope else "")
         if node.op == "Const":
             by = _growth(node)
             grown += by.bytes
             if by.bytes > MAX_CONSTANT_BYTES:
                 yield finding("graph.constant", f"A constant of {by.stored:,} bytes stands for {by.bytes:,}.", place)
-        elif node.op == _JAX_MODULE:
+        elif node.op == JAX_MODULE:
             yield from _check_module(node, place)
         else:
-            yield from _check_file_attribute(node, _FILE_ATTRIBUTES[node.op], place)
+            yield from _check_file_attribute(node, FILE_ATTRIBUTES[node.op], place)
     if grown > MAX_CONSTANTS_BYTES:
         message = f"Constants that are written down as one value stand for {grown:,} bytes, all of them together."
         yield finding("graph.constant", message)

@@ -32,7 +32,13 @@ NO_WAY_IN = {
     "zip_overlap": "The hub reads no zip: of every blob it counts the bytes that come.",
     "tar_many_files": "As tar_traversal; a draft and a folder are bounded by layout.too-many-files.",
 }
-"""Kinds of other hubs that cannot be sent to this one. A packed body can: ``test_sent.py`` sends a gzip bomb."""
+"""Kinds of other hubs that cannot be sent to this one."""
+
+ELSEWHERE = {
+    "gz_bomb": "test_pushed.py sends one: bodies may be packed.",
+    "model_card_xss": "A card is no file of a model; tests/unit/web/test_cards.py.",
+}
+"""Kinds that are no SavedModel, and where they are tried."""
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 import shutil
 
+from hub.savedmodel import wire
 from tests.hostile.corpus import Case, limited, refused
 from tests.support.savedmodel_writer import (
     FIXTURES,
@@ -77,8 +78,6 @@ def load_tf1_init_op(case: Case) -> None:
 
 def _appended(saved_model: bytes, meta_graph: bytes, graph: bytes) -> bytes:
     """A saved model with fields behind those of its meta graph and of its graph."""
-    from hub.savedmodel import wire
-
     out = b""
     for tag, value, chunk in wire.fields(memoryview(saved_model)):
         if tag != 0x12:

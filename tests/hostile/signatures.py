@@ -30,6 +30,14 @@ def sig_hidden(case: Case) -> None:
     case.model.signature_children.append(("hidden", evil))
 
 
+@refused("ops.denied", "ReadFile", "node evil")
+def sig_for_other_servers(case: Case) -> None:
+    """A signature that reads files is in signature_def alone: this hub does not serve it, TensorFlow Serving does."""
+    case.model.nodes.append(node("evil", "ReadFile", ["serving_default_x"]))
+    outputs = message((2, message((1, "y"), (2, tensor_info("evil:0", 7)))))
+    case.model.more_fields.append((5, message((1, "other"), (2, outputs))))
+
+
 @warned("signature.set-differs", "hidden")
 def sig_hidden_harmless(case: Case) -> None:
     """A signature is in the object graph alone, and does nothing bad: real exporters write such models."""
