@@ -7,11 +7,12 @@ Source: ``InitializeTableFromTextFileV2``; ``load.py`` gives assets their path a
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from hub.domain.reports import Finding
 from hub.savedmodel.graph import Graph, Node
+from hub.savedmodel.limits import MAX_TRACE_STEPS
 from hub.savedmodel.metagraph import MetaGraph
 from hub.savedmodel.ops import scoped_nodes
 from hub.savedmodel.reachability import node_name
@@ -21,7 +22,6 @@ _FROM_FILE = frozenset({"InitializeTableFromTextFile", "InitializeTableFromTextF
 _PASSING = {"Identity", "EnsureShape", "StopGradient", "Reshape", "Squeeze", "ReadVariableOp", "VarHandleOp"}
 _BRANCHING = {"If", "StatelessIf", "Case", "StatelessCase"}
 """Ops whose first input chooses the function and is not passed to it."""
-_MAX_STEPS = 10_000
 
 
 def check_table_files(meta: MetaGraph) -> Iterator[Finding]:
@@ -37,6 +37,8 @@ def check_table_files(meta: MetaGraph) -> Iterator[Finding]:
 @dataclass(frozen=True)
 class _Tracer:
     meta: MetaGraph
+    steps: list[tuple[str, str]] = field(default_factory=list)
+    opened: dict[str, dict[str, Node]] = field(default_factory=dict)
 
     @cached_property
     def graph(self) -> Graph:
@@ -54,7 +56,7 @@ class _Tracer:
         scopes += [(name, held.nodes()) for name, held in self.graph.functions.items() if held.calls]
         for scope, nodes in scopes:
             for node in nodes:
-                for called in node.calls():
+                for called in node.calls:
                     found.setdefault(called, []).append((scope, node))
         return found
 
@@ -67,6 +69,12 @@ class _Tracer:
                 found.setdefault(node_name(node.inputs[0]), []).append(node.inputs[1])
         return found
 
+    def nodes_of(self, function: str) -> dict[str, Node]:
+        """The nodes of a function by name, read once."""
+        if function not in self.opened:
+            self.opened[function] = {node.name: node for node in self.graph.functions[function].nodes()}
+        return self.opened[function]
+
     def comes_from_assets(self, scope: str, reference: str) -> bool:
         """Whether every origin of a value is an asset, and there is one."""
         seen: set[tuple[str, str]] = set()
@@ -78,7 +86,8 @@ class _Tracer:
                 continue
             seen.add(step)
             sources = self._sources(*step)
-            if sources is None or len(seen) > _MAX_STEPS:
+            self.steps.append(step)
+            if sources is None or len(self.steps) > MAX_TRACE_STEPS:
                 return False
             found_asset = found_asset or not sources
             todo += sources
@@ -103,7 +112,7 @@ class _Tracer:
         name = node_name(reference)
         if name in function.arguments:
             return self._sources_of_argument(scope, function.arguments.index(name))
-        node = next((held for held in function.nodes() if held.name == name), None)
+        node = self.nodes_of(scope).get(name)
         if node is None or node.op not in _PASSING or not node.inputs:
             return None
         return [(scope, node.inputs[0])]

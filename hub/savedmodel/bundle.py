@@ -1,12 +1,15 @@
 """The variables: a checkpoint's index and shards, without TensorFlow.
 
 Laws: what the index says is checked before it is believed (types, shapes, sizes and places are consistent and lie in
-the shards); no tensor is read but the small one that holds the checkpoint's object graph.
+the shards); of tensors only the first numbers are read, and the small one that holds the checkpoint's object graph.
 
 Source: ``tensor_bundle.proto``, ``tensor_bundle.cc``.
 """
 
 import hashlib
+import os
+import sys
+from array import array
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
@@ -23,6 +26,14 @@ from hub.savedmodel.table import read_table
 from hub.savedmodel.tensor_proto import dtype_name, read_shape
 from hub.savedmodel.wire import Malformed, read_varint
 
+_EXPONENTS = {
+    "float16": ("H", 0x7C00),
+    "bfloat16": ("H", 0x7F80),
+    "float32": ("I", 0x7F80_0000),
+    "float64": ("Q", 0x7FF0_0000_0000_0000),
+}
+"""Array codes of floating types, with the bits of the exponent: a number that has them all is NaN or infinite."""
+_LOOKED_AT_BYTES = 1024
 INDEX = "variables/variables.index"
 Span = tuple[str, int, int]
 """A file's relative path, an offset in it, and a size."""
@@ -166,9 +177,22 @@ def contradictions(bundle: Bundle) -> Iterator[tuple[str, str]]:
             yield stored.name, "has a negative place or size"
         elif width and stored.elements * width != stored.size:
             yield stored.name, f"takes {stored.size:,} bytes, its type and shape need {stored.elements * width:,}"
+        elif stored.elements > max(stored.size, 1):
+            yield stored.name, f"has {stored.elements:,} texts in {stored.size:,} bytes"
         elif (path := bundle.shard_path(stored.shard)) not in missing and stored.end > sizes[stored.shard]:
             yield stored.name, f"ends at byte {stored.end:,} of {path}, which has {sizes[stored.shard]:,}"
     yield from _overlaps(whole)
+    yield from _oversized(bundle)
+
+
+def _oversized(bundle: Bundle) -> Iterator[tuple[str, str]]:
+    """Partitioned variables that claim more than all shards hold: TensorFlow allocates the whole before its parts."""
+    parted = [stored for stored in bundle.tensors.values() if stored.slices]
+    held = sum(bundle.shard_size(shard) for shard in range(bundle.shards)) if parted else 0
+    for stored in parted:
+        needed = stored.elements * (BY_NAME[stored.dtype].size_bytes or 1)
+        if needed > held:
+            yield stored.name, f"needs {needed:,} bytes, all shards together have {held:,}"
 
 
 def _overlaps(whole: list[Stored]) -> Iterator[tuple[str, str]]:
@@ -176,6 +200,25 @@ def _overlaps(whole: list[Stored]) -> Iterator[tuple[str, str]]:
     for before, after in pairwise(placed):
         if before.shard == after.shard and before.end > after.offset:
             yield after.name, f"overlaps {before.name[:80]!r}"
+
+
+def not_finite(bundle: Bundle) -> Iterator[str]:
+    """Names of tensors with a number among their first ones that is NaN or infinite; ``contradictions`` has none.
+
+    Raises:
+        OSError: A shard cannot be read.
+    """
+    floats = [stored for stored in bundle.tensors.values() if stored.dtype in _EXPONENTS and not stored.slices]
+    for shard in sorted({stored.shard for stored in floats}):
+        with (bundle.root / bundle.shard_path(shard)).open("rb", buffering=0) as file:
+            for stored in (found for found in floats if found.shard == shard):
+                code, mask = _EXPONENTS[stored.dtype]
+                first = os.pread(file.fileno(), min(stored.size, _LOOKED_AT_BYTES), stored.offset)
+                words = array(code, first[: len(first) // array(code).itemsize * array(code).itemsize])
+                if sys.byteorder == "big":
+                    words.byteswap()
+                if any(word & mask == mask for word in words):
+                    yield stored.name
 
 
 def tensor_entries(bundle: Bundle, known: Mapping[Span, str]) -> tuple[TensorEntry, ...]:

@@ -9,31 +9,37 @@ Source: ``graph.proto``, ``node_def.proto``, ``function.proto``, ``attr_value.pr
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import NamedTuple
 
 from hub.savedmodel import wire
-from hub.savedmodel.limits import MAX_FIELDS_PER_MESSAGE, MAX_FUNCTIONS, MAX_NODES
+from hub.savedmodel.limits import MAX_CALLS, MAX_FIELDS_PER_MESSAGE, MAX_FUNCTIONS, MAX_INPUTS, MAX_NODES
 from hub.savedmodel.wire import Malformed
 
 _NODE, _LIBRARY, _VERSIONS = 0x0A, 0x12, 0x22
-_ATTR_LIST, _ATTR_FUNC = 0x0A, 0x52
+_NODE_ATTR = 0x2A
+_ATTR_LIST, _ATTR_FUNC, _ATTR_PLACEHOLDER = 0x0A, 0x52, 0x4A
+_PLAIN_NUMBERS = (0x18, 0x28, 0x30)
+_PLAIN_BYTES = (0x12, 0x3A, 0x42)
 
 
 class Node(NamedTuple):
-    """A ``NodeDef``; ``attrs`` are its undecoded entries."""
+    """A ``NodeDef``; ``calls`` are the functions its attributes name, ``body`` is the undecoded message."""
 
     name: str
     op: str
     inputs: tuple[str, ...]
-    attrs: tuple[memoryview, ...]
+    calls: tuple[str, ...]
+    body: memoryview
 
     def attr(self, key: str) -> memoryview | None:
         """The ``AttrValue`` of that name; the last one counts, as in protobuf."""
         found = None
-        for raw in self.attrs:
-            name, value = wire.entry(raw)
-            if name == key:
-                found = value
+        for tag, _, chunk in wire.fields(self.body):
+            if tag == _NODE_ATTR:
+                name, value = wire.entry(chunk)
+                if name == key:
+                    found = value
         return found
 
     def attr_text(self, key: str) -> str:
@@ -53,21 +59,29 @@ class Node(NamedTuple):
         numbers = [number for seen, number, _ in wire.fields(value) if seen == tag] if value is not None else []
         return wire.signed(numbers[-1]) if numbers else 0
 
-    def calls(self) -> Iterator[str]:
-        """Names of the functions its attributes refer to."""
-        for raw in self.attrs:
-            value = _value_of(raw)
-            if len(value) and value[0] in (_ATTR_FUNC, _ATTR_LIST):
-                yield from _functions_in(value)
+    def is_attr_taken(self, key: str) -> bool:
+        """Whether an attribute takes its value from whatever calls the function that the node is in."""
+        value = self.attr(key)
+        return value is not None and any(tag == _ATTR_PLACEHOLDER for tag, _, _ in wire.fields(value))
 
 
 def _value_of(raw: memoryview) -> memoryview:
     """The value of an attribute entry; a shortcut for the form every writer uses, ``0a <n> key 12 <m> value``."""
     if len(raw) > 3 and raw[0] == 0x0A and raw[1] < 0x80:
         at = 2 + raw[1]
-        if at + 2 <= len(raw) and raw[at] == 0x12 and raw[at + 1] == len(raw) - at - 2:
+        if at + 2 <= len(raw) and raw[at] == 0x12 and raw[at + 1] < 0x80 and raw[at + 1] == len(raw) - at - 2:
             return raw[at + 2 :]
     return wire.entry(raw)[1]
+
+
+def _is_plain(value: memoryview) -> bool:
+    """Whether an ``AttrValue`` is, at first sight, one short number, text, shape or tensor and nothing else."""
+    size = len(value)
+    if size < 2:
+        return size == 0
+    if value[0] in _PLAIN_NUMBERS:
+        return size == 2 and value[1] < 0x80
+    return value[0] in _PLAIN_BYTES and value[1] < 0x80 and value[1] == size - 2
 
 
 def _functions_in(value: memoryview, depth: int = 0) -> Iterator[str]:
@@ -92,19 +106,26 @@ def read_node(data: memoryview) -> Node:
     """
     name = op = ""
     inputs: list[str] = []
-    attrs: list[memoryview] = []
+    calls: list[str] = []
+    parts = 0
     for tag, _, chunk in wire.fields(data):
-        if tag == 0x2A:
-            attrs.append(chunk)
+        if tag == _NODE_ATTR:
+            parts += 1
+            value = _value_of(chunk)
+            if not _is_plain(value):
+                calls += islice(_functions_in(value), MAX_FIELDS_PER_MESSAGE + 1)
         elif tag == 0x1A:
+            parts += 1
             inputs.append(wire.text(chunk))
         elif tag == 0x12:
             op = wire.text(chunk)
         elif tag == 0x0A:
             name = wire.text(chunk)
-    if len(inputs) + len(attrs) > MAX_FIELDS_PER_MESSAGE:
-        raise Malformed(f"node {name[:80]!r} has {len(inputs):,} inputs")
-    return Node(name, op, tuple(inputs), tuple(attrs))
+        if parts > MAX_FIELDS_PER_MESSAGE:
+            raise Malformed(f"node {name[:80]!r} has more than {MAX_FIELDS_PER_MESSAGE:,} inputs and attributes")
+        if len(calls) > MAX_FIELDS_PER_MESSAGE:
+            raise Malformed(f"node {name[:80]!r} makes more than {MAX_FIELDS_PER_MESSAGE:,} calls")
+    return Node(name, op, tuple(inputs), tuple(calls), data)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,11 +160,15 @@ def read_function(data: memoryview) -> Function:
     calls: list[str] = []
     signature: memoryview | None = None
     is_alternative = False
+    size = 0
     for tag, _, chunk in wire.fields(data):
         if tag == 0x1A:
             node = read_node(chunk)
             ops[node.op] += 1
-            calls += node.calls()
+            calls += node.calls
+            size += 1
+            if len(calls) > MAX_CALLS or size > MAX_NODES:
+                raise Malformed(f"a function has more than {MAX_NODES:,} nodes or {MAX_CALLS:,} calls")
         elif tag == 0x2A and wire.entry(chunk)[0] == "api_implements":
             is_alternative = True
         elif tag == 0x0A:
@@ -161,6 +186,8 @@ def _function_signature(data: memoryview) -> tuple[str, tuple[str, ...]]:
             name = wire.text(chunk)
         elif tag == 0x12:
             arguments.append("".join(wire.text(part) for inner, _, part in wire.fields(chunk) if inner == 0x0A))
+            if len(arguments) > MAX_FIELDS_PER_MESSAGE:
+                raise Malformed("a function has more arguments than any real one")
     return name, tuple(arguments)
 
 
@@ -190,11 +217,12 @@ def read_graph(data: memoryview) -> Graph:
     nodes: dict[str, Node] = {}
     functions: dict[str, Function] = {}
     gradients: set[str] = set()
-    min_consumer = total = 0
+    min_consumer = total = inputs = 0
     for tag, _, chunk in wire.fields(data):
         if tag == _NODE:
             node = read_node(chunk)
             total += 1
+            inputs += len(node.inputs) + len(node.calls)
             if node.name in nodes:
                 raise Malformed(f"two nodes are called {node.name[:80]!r}")
             nodes[node.name] = node
@@ -202,13 +230,13 @@ def read_graph(data: memoryview) -> Graph:
             total += _read_library(chunk, functions, gradients)
         elif tag == _VERSIONS:
             min_consumer = max([0, *(number for inner, number, _ in wire.fields(chunk) if inner == 0x10)])
-        if total > MAX_NODES:
-            raise Malformed(f"the graph has more than {MAX_NODES:,} nodes")
+        if total > MAX_NODES or inputs > MAX_INPUTS:
+            raise Malformed(f"the graph has more than {MAX_NODES:,} nodes or {MAX_INPUTS:,} inputs")
     return Graph(nodes, functions, frozenset(gradients), min_consumer)
 
 
 def _read_library(data: memoryview, functions: dict[str, Function], gradients: set[str]) -> int:
-    total = 0
+    total = calls = 0
     for tag, _, chunk in wire.fields(data):
         if tag == 0x0A:
             function = read_function(chunk)
@@ -216,9 +244,11 @@ def _read_library(data: memoryview, functions: dict[str, Function], gradients: s
                 raise Malformed(f"two functions are called {function.name[:80]!r}")
             functions[function.name] = function
             total += function.size
+            calls += len(function.calls)
         elif tag in (0x12, 0x1A):
             name_tag = 0x12 if tag == 0x12 else 0x0A
             gradients.update(wire.text(part) for inner, _, part in wire.fields(chunk) if inner == name_tag)
-        if len(functions) > MAX_FUNCTIONS or total > MAX_NODES or len(gradients) > MAX_FUNCTIONS:
-            raise Malformed(f"the function library has more than {MAX_FUNCTIONS:,} functions or {MAX_NODES:,} nodes")
+        if max(len(functions), len(gradients)) > MAX_FUNCTIONS or total > MAX_NODES or calls > MAX_CALLS:
+            most = f"{MAX_FUNCTIONS:,} functions, {MAX_NODES:,} nodes or {MAX_CALLS:,} calls"
+            raise Malformed(f"the function library has more than {most}")
     return total

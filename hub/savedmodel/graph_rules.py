@@ -3,21 +3,61 @@
 Law: reachability is worked out here once and handed to everyone who asks what a signature runs.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from hub.domain.reports import Finding
 from hub.savedmodel import limits
 from hub.savedmodel.layout import Layout
 from hub.savedmodel.metagraph import MetaGraph
-from hub.savedmodel.objects import ObjectGraph
+from hub.savedmodel.objects import ObjectGraph, SavedObject
 from hub.savedmodel.reachability import Reach, Role, dangling, expand, reach, require_affordable
 from hub.savedmodel.reader import Reading
 from hub.savedmodel.rules import clip, finding
 from hub.savedmodel.tuning_face import tuning_functions
 
-_RESOURCE_FUNCTIONS = ("_create_resource", "_initialize", "_destroy_resource")
+RESOURCE_FUNCTIONS = ("_create_resource", "_initialize", "_destroy_resource")
 _HARMLESS_DUNDERS = {"__call__"}
-_LOADER_INTERNALS = {"_gather_saveables_for_checkpoint", "_serialize_to_tensors", "_restore_from_tensors"}
+LOADER_INTERNALS = {
+    "_add_trackable_child",
+    "_add_variable_with_custom_getter",
+    "_checkpoint_adapter",
+    "_checkpoint_dependencies",
+    "_copy_trackable_to_cpu",
+    "_deferred_dependencies",
+    "_delete_tracking",
+    "_deserialization_dependencies",
+    "_deserialize_from_proto",
+    "_destruction_context",
+    "_export_to_saved_model_graph",
+    "_gather_saveables_for_checkpoint",
+    "_handle_deferred_dependencies",
+    "_lookup_dependency",
+    "_maybe_initialize_trackable",
+    "_name_based_attribute_restore",
+    "_name_based_restores",
+    "_no_dependency",
+    "_object_identifier",
+    "_preload_simple_restoration",
+    "_resource_handle",
+    "_resource_type",
+    "_restore_from_tensors",
+    "_serialize_to_proto",
+    "_serialize_to_tensors",
+    "_setattr_tracking",
+    "_tf_api_names",
+    "_tf_api_names_v1",
+    "_track_trackable",
+    "_trackable_children",
+    "_unconditional_checkpoint_dependencies",
+    "_unconditional_dependency_names",
+    "_update_uid",
+}
+"""Attributes of TensorFlow's trackable objects. The loader sets children as attributes and then calls some of these:
+a function of the model in their place would run while the model is loaded."""
+_HELD_BY_FUNCTIONS = re.compile(r"(trace|capture)_\d+", re.ASCII)
+_FUNCTIONS = ("function", "bare_function")
+_VALUES = ("variable", "asset", "constant", "captured_tensor")
 
 
 def reaches_of(meta: MetaGraph, readings: Mapping[str, Reading]) -> list[Reach]:
@@ -27,7 +67,7 @@ def reaches_of(meta: MetaGraph, readings: Mapping[str, Reading]) -> list[Reach]:
         Malformed: There are too many signatures for a graph of this size.
     """
     graph, objects = meta.graph, meta.objects
-    require_affordable(len(readings) + 4, graph)
+    require_affordable(len({*readings, *meta.signatures}) + 4, graph)
     found = [
         reach(graph, Role.SIGNATURE, name, nodes=reading.tensors, functions=reading.functions, fed=reading.inputs)
         for name, reading in readings.items()
@@ -41,13 +81,28 @@ def reaches_of(meta: MetaGraph, readings: Mapping[str, Reading]) -> list[Reach]:
     found.append(reach(graph, Role.SAVER, "", nodes=saver_nodes, functions=saver_functions))
     alternatives = [name for name, function in graph.functions.items() if function.is_alternative]
     found.append(reach(graph, Role.GRADIENT, "", functions=[*graph.gradients, *alternatives]))
+    found += _unmapped(meta)
     return found
+
+
+def _unmapped(meta: MetaGraph) -> Iterator[Reach]:
+    """What signatures run that only ``signature_def`` has: the session loader serves them, the hub does not."""
+    objects = meta.objects
+    held = objects.child(objects.root, "signatures") if objects is not None and objects.nodes else None
+    if held is None:
+        return
+    mapped = {name for name, _ in held.children}
+    for name, definition in meta.signatures.items():
+        if name not in mapped:
+            fetched = [info.tensor for info in definition.outputs.values()]
+            fed = [info.tensor for info in definition.inputs.values()]
+            yield reach(meta.graph, Role.DEFINITION, name, nodes=fetched, fed=fed)
 
 
 def _resource_functions(objects: ObjectGraph) -> Iterator[str]:
     for held in objects.nodes:
         for name, node in held.children:
-            if name in _RESOURCE_FUNCTIONS:
+            if name in RESOURCE_FUNCTIONS:
                 yield from objects.functions_of(node)
 
 
@@ -100,7 +155,7 @@ def check_objects(meta: MetaGraph, objects: ObjectGraph) -> Iterator[Finding]:
         for name, node in held.children:
             if not 0 <= node < len(objects.nodes):
                 yield _no_object(f"child {clip(name)} of object {number}")
-            if name in _LOADER_INTERNALS or (_is_dunder(name) and name not in _HARMLESS_DUNDERS):
+            if _replaces(name, held, objects.at(node)):
                 message = f"Object {number} has a child {clip(name)!r}, which would replace a part of Python objects."
                 yield finding("objects.child-name", message, f"object {number}")
         for name in held.function_names():
@@ -115,6 +170,17 @@ def check_objects(meta: MetaGraph, objects: ObjectGraph) -> Iterator[Finding]:
         yield _no_object("root")
     if slots:
         yield finding("objects.optimizer-slots", f"{slots} optimizer slots are stored with the weights.")
+
+
+def _replaces(name: str, holder: SavedObject, child: SavedObject | None) -> bool:
+    """Whether a child would take the place of something the loader or a caller uses of its holder."""
+    if name in LOADER_INTERNALS or (_is_dunder(name) and name not in _HARMLESS_DUNDERS):
+        return True
+    if child is None or child.kind not in _FUNCTIONS:
+        return False
+    if holder.kind in _FUNCTIONS:
+        return _HELD_BY_FUNCTIONS.fullmatch(name) is None
+    return holder.kind in _VALUES
 
 
 def _is_dunder(name: str) -> bool:

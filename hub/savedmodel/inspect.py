@@ -31,6 +31,7 @@ from hub.savedmodel.rules import RULES, bounded, clip, finding
 from hub.savedmodel.tuning_face import check_tuning, read_tuning_face
 from hub.savedmodel.variable_rules import (
     check_bundle,
+    check_numbers,
     check_portable,
     check_presence,
     check_stored_nodes,
@@ -195,6 +196,7 @@ def _read_variables(scan: _Scan) -> Iterator[Finding]:
     yield from broken
     if scan.meta is None or broken:
         return
+    yield from check_numbers(bundle)
     if scan.meta.objects is not None:
         yield from check_stored_objects(scan.meta.objects, bundle)
     else:

@@ -6,6 +6,7 @@ Source: TensorFlow ``saved_model/README.md``; TensorFlow Serving's layout of num
 """
 
 import os
+import re
 import stat
 import unicodedata
 from collections.abc import Iterator
@@ -24,6 +25,9 @@ _EXPECTED_PARENTS = ("variables/variables.", "assets/", "assets.extra/")
 _CODE_SUFFIXES = {".py", ".pyc", ".so", ".dll", ".dylib", ".exe", ".sh", ".pkl", ".pickle", ".joblib", ".h5", ".keras"}
 _SPARSE_BYTES = 64 << 20
 _DISK_BLOCK_BYTES = 512
+_RESERVED_CHARS = set('<>:"|?*')
+_DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE | re.ASCII)
+"""Names that Windows keeps for devices, with any ending."""
 _RELATIVE_PATH: TypeAdapter[str] = TypeAdapter(RelativePath)
 
 
@@ -122,6 +126,13 @@ def _check_names(layout: Layout) -> Iterator[Finding]:
             _RELATIVE_PATH.validate_python(path)
         except ValidationError:
             yield finding("layout.bad-name", f"The path {clip(path)!r} cannot be stored.", clip(path))
+        else:
+            if any(_is_unportable(part) for part in path.split("/")):
+                yield finding("layout.bad-name", f"Windows cannot store the path {clip(path)!r}.", clip(path))
+
+
+def _is_unportable(segment: str) -> bool:
+    return bool(_RESERVED_CHARS & set(segment)) or segment[-1:] in (".", " ") or bool(_DEVICES.match(segment))
 
 
 def _check_saved_model(layout: Layout) -> Iterator[Finding]:

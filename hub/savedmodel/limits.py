@@ -12,11 +12,18 @@ MAX_NODES = 1_000_000
 MAX_FUNCTIONS = 50_000
 MAX_OBJECTS = 500_000
 MAX_REFERENCES = 2_000_000
+MAX_CALLS = 2_000_000
+"""Functions named by the attributes of all nodes of all functions."""
+
+MAX_INPUTS = 4_000_000
+"""Inputs and calls of all nodes of the main graph."""
+
 MAX_ENTRIES = 10_000
-"""Signatures, collections or assets of one meta graph."""
+"""Signatures, collections, assets or tags of one meta graph; inputs or outputs of one signature."""
 
 MAX_RUN_STEPS = 50_000_000
-"""Roots (signatures, initializers, …) times nodes and functions: what looking at everything each one runs may cost."""
+"""Roots (signatures, initializers, …) times nodes, functions and kinds of ops in each function: what looking at
+everything each one runs may cost."""
 
 MAX_TENSORS = 500_000
 MAX_SHARDS = 10_000
@@ -36,6 +43,15 @@ MAX_EXPANDED_NODES = 20_000_000
 
 MAX_CONSTANT_BYTES = 256 << 20
 """What one constant may grow to when it is written down as a single repeated value."""
+
+MAX_CONSTANTS_BYTES = 2 << 30
+"""What all of them together may grow to."""
+
+TEXT_BYTES = 24
+"""What TensorFlow allocates for one text of a tensor, before the text itself (``TF_TString``)."""
+
+MAX_TRACE_STEPS = 200_000
+"""Nodes that are looked at to find out where the file names of all lookup tables come from."""
 
 MAX_INDEX_BYTES = 256 << 20
 MAX_BLOCK_BYTES = 64 << 20

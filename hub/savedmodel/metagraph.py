@@ -132,6 +132,8 @@ def _read_info(data: memoryview) -> tuple[tuple[str, ...], str | None]:
     for tag, _, chunk in wire.fields(data):
         if tag == 0x22:
             tags.append(wire.text(chunk))
+            if len(tags) > MAX_ENTRIES:
+                raise Malformed(f"a meta graph has more than {MAX_ENTRIES:,} tags")
         elif tag == 0x2A:
             version = wire.text(chunk)
     return tuple(tags), version
@@ -155,6 +157,8 @@ def _read_signature(data: memoryview) -> SignatureDef:
             method = wire.text(chunk)
         elif tag == 0x22:
             defaults.append(wire.entry(chunk)[0])
+        if max(len(inputs), len(outputs), len(defaults)) > MAX_ENTRIES:
+            raise Malformed(f"a signature has more than {MAX_ENTRIES:,} inputs, outputs or defaults")
     return SignatureDef(dict(sorted(inputs.items())), dict(sorted(outputs.items())), method, tuple(defaults))
 
 

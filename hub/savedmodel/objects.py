@@ -7,6 +7,7 @@ Source: ``saved_object_graph.proto``, ``trackable_object_graph.proto``.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import NamedTuple
 
 from hub.domain.tensors import Shape
@@ -147,7 +148,7 @@ def read_object_graph(data: memoryview) -> ObjectGraph:
         if tag == 0x0A:
             found = _read_object(chunk)
             nodes.append(found)
-            references += len(found.children) + 1
+            references += len(found.children) + len(found.savers) + 1
         elif tag == 0x12:
             name, value = wire.entry(chunk)
             functions[name] = _read_concrete_function(value)
@@ -164,8 +165,6 @@ def _read_object(data: memoryview) -> SavedObject:
     for tag, _, chunk in wire.fields(data):
         if tag == 0x0A:
             children.append(_read_reference(chunk))
-            if len(children) > MAX_REFERENCES:
-                raise Malformed("an object holds too many others")
         elif tag in _KINDS:
             if kind:
                 raise Malformed("an object is of two kinds")
@@ -175,6 +174,8 @@ def _read_object(data: memoryview) -> SavedObject:
             savers += [wire.signed(value) for inner, value, _ in wire.fields(saveable) if inner in (0x10, 0x18)]
         elif tag == 0x1A:
             slots += 1
+        if len(children) + len(savers) > MAX_REFERENCES:
+            raise Malformed("an object holds too many others")
     return SavedObject(kind, tuple(children), body, tuple(savers), slots)
 
 
@@ -192,7 +193,9 @@ def _read_concrete_function(data: memoryview) -> ConcreteFunction:
     bound: list[int] = []
     for tag, value, chunk in wire.fields(data):
         if tag in (0x10, 0x12):
-            bound += wire.integers(tag, value, chunk)
+            bound += islice(wire.integers(tag, value, chunk), MAX_REFERENCES + 1)
+        if len(bound) > MAX_REFERENCES:
+            raise Malformed(f"a function has more than {MAX_REFERENCES:,} captures")
     return ConcreteFunction(tuple(bound), wire.only(data, 0x1A), wire.only(data, 0x22))
 
 
@@ -209,7 +212,14 @@ def read_checkpoint_graph(data: memoryview) -> tuple[Checkpointed, ...]:
     Raises:
         Malformed: It is broken, or larger than any real one.
     """
-    return tuple(_read_checkpointed(chunk) for chunk in wire.every(data, 0x0A, MAX_OBJECTS))
+    found = []
+    references = 0
+    for chunk in wire.every(data, 0x0A, MAX_OBJECTS):
+        found.append(_read_checkpointed(chunk))
+        references += len(found[-1].children)
+        if references > MAX_REFERENCES:
+            raise Malformed(f"the checkpoint's object graph has more than {MAX_REFERENCES:,} references")
+    return tuple(found)
 
 
 def _read_checkpointed(data: memoryview) -> Checkpointed:
@@ -220,6 +230,8 @@ def _read_checkpointed(data: memoryview) -> Checkpointed:
         elif tag == 0x12:
             parts = {inner: wire.text(part) for inner, _, part in wire.fields(chunk) if inner in (0x0A, 0x1A)}
             keys[parts.get(0x0A, "")] = parts.get(0x1A, "")
+        if len(children) > MAX_REFERENCES:
+            raise Malformed("an object of the checkpoint holds too many others")
     return Checkpointed(tuple(children), keys)
 
 

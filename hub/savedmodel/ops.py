@@ -1,7 +1,8 @@
 """Which ops run, who runs them, and what the policy says about that.
 
 Laws: an unknown op anywhere keeps the model from loading, whoever runs it; a denied op counts where a signature, the
-tuning face, an initializer, the saver or a gradient reaches it, and is only a warning elsewhere.
+tuning face, an initializer, the saver, a gradient or what only ``signature_def`` has reaches it, and is only a warning
+elsewhere; a function of the library that has the name of one of TensorFlow's ops does not hide what that op may do.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -9,20 +10,20 @@ from typing import NamedTuple
 
 from hub.domain.reports import Finding
 from hub.savedmodel.graph import Graph, Node
-from hub.savedmodel.limits import MAX_CONSTANT_BYTES
+from hub.savedmodel.limits import MAX_CONSTANT_BYTES, MAX_CONSTANTS_BYTES
 from hub.savedmodel.op_policy import OpPolicy, policies, probable_package
 from hub.savedmodel.reachability import Reach, Role
 from hub.savedmodel.rules import clip, finding
 from hub.savedmodel.tensor_proto import read_constant
 
 _PRINT_STREAMS = {"", "stdout", "stderr", "log(info)", "log(warning)", "log(error)"}
-_FILE_ATTRIBUTES = {
+FILE_ATTRIBUTES = {
     "PrintV2": "output_stream",
     "FixedUnigramCandidateSampler": "vocab_file",
     "DecodeProtoV2": "descriptor_source",
     "EncodeProto": "descriptor_source",
 }
-_JAX_MODULE = "XlaCallModule"
+JAX_MODULE = "XlaCallModule"
 _SHOWN_OPS = 20
 
 
@@ -32,6 +33,13 @@ class Use(NamedTuple):
     role: Role
     label: str
     place: str
+
+
+class Growth(NamedTuple):
+    """How many bytes a constant is written with, and what they stand for; 0 where that is about as much."""
+
+    stored: int
+    bytes: int
 
 
 def uses(graph: Graph, reaches: Iterable[Reach]) -> dict[str, dict[tuple[Role, str], Use]]:
@@ -67,9 +75,9 @@ def check_ops(graph: Graph, reaches: list[Reach]) -> Iterator[Finding]:
     signatures = {(reached.role, reached.label) for reached in reaches if reached.role is Role.SIGNATURE}
     unknown: list[str] = []
     for op, users in sorted(uses(graph, reaches).items()):
-        if op in graph.functions:
-            continue
         policy = table.get(op)
+        if op in graph.functions and policy is None:
+            continue
         if policy is None:
             unknown.append(op)
         elif policy.permission == "absent":
@@ -142,16 +150,31 @@ def scoped_nodes(graph: Graph, ops: frozenset[str] | set[str]) -> Iterator[tuple
 
 
 def _check_attributes(graph: Graph) -> Iterator[Finding]:
-    for scope, node in scoped_nodes(graph, {*_FILE_ATTRIBUTES, _JAX_MODULE, "Const"}):
+    grown = 0
+    for scope, node in scoped_nodes(graph, {*FILE_ATTRIBUTES, JAX_MODULE, "Const"}):
         place = f"node {clip(node.name)}" + (f" in function {clip(scope)}" if scope else "")
         if node.op == "Const":
-            yield from _check_constant(node, place)
-        elif node.op == _JAX_MODULE:
+            by = _growth(node)
+            grown += by.bytes
+            if by.bytes > MAX_CONSTANT_BYTES:
+                yield finding("graph.constant", f"A constant of {by.stored:,} bytes stands for {by.bytes:,}.", place)
+        elif node.op == JAX_MODULE:
             yield from _check_module(node, place)
-        elif not _is_harmless(node.op, node.attr_text(_FILE_ATTRIBUTES[node.op])):
-            value = clip(node.attr_text(_FILE_ATTRIBUTES[node.op]))
-            message = f"{node.op} has {_FILE_ATTRIBUTES[node.op]}={value!r}, which would be opened."
-            yield finding("ops.file-attribute", message, place)
+        else:
+            yield from _check_file_attribute(node, FILE_ATTRIBUTES[node.op], place)
+    if grown > MAX_CONSTANTS_BYTES:
+        message = f"Constants that are written down as one value stand for {grown:,} bytes, all of them together."
+        yield finding("graph.constant", message)
+
+
+def _check_file_attribute(node: Node, key: str, place: str) -> Iterator[Finding]:
+    value = node.attr_text(key)
+    if node.is_attr_taken(key):
+        message = f"{node.op} takes {key} from whatever calls its function, and would open what it names."
+        yield finding("ops.file-attribute", message, place)
+    elif not _is_harmless(node.op, value):
+        message = f"{node.op} has {key}={clip(value)!r}, which would be opened."
+        yield finding("ops.file-attribute", message, place)
 
 
 def _is_harmless(op: str, value: str) -> bool:
@@ -162,14 +185,13 @@ def _is_harmless(op: str, value: str) -> bool:
     return value in ("", "local://") or value.startswith("bytes://")
 
 
-def _check_constant(node: Node, place: str) -> Iterator[Finding]:
+def _growth(node: Node) -> Growth:
     tensor = node.attr_message("value", 0x42)
     if tensor is None:
-        return
+        return Growth(0, 0)
     constant = read_constant(tensor)
-    if constant.declared_bytes > max(MAX_CONSTANT_BYTES, 4 * constant.stored_bytes):
-        message = f"A constant of {constant.stored_bytes:,} bytes stands for {constant.declared_bytes:,}."
-        yield finding("graph.constant", message, place)
+    grows = constant.declared_bytes > 4 * constant.stored_bytes
+    return Growth(constant.stored_bytes, constant.declared_bytes if grows else 0)
 
 
 def _check_module(node: Node, place: str) -> Iterator[Finding]:

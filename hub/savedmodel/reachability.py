@@ -20,6 +20,7 @@ class Role(StrEnum):
     TUNING = "tuning face"
     SAVER = "saver"
     GRADIENT = "gradient"
+    DEFINITION = "signature_def"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,7 @@ def reach(
         seen_nodes.add(name)
         node = graph.nodes[name]
         todo += [node_name(reference) for reference in node.inputs if tensor_name(reference) not in given]
-        calls += [(called, "") for called in node.calls()]
+        calls += [(called, "") for called in node.calls]
         if node.op in graph.functions:
             calls.append((node.op, ""))
     while calls:
@@ -157,7 +158,7 @@ def dangling(graph: Graph, running: Iterable[str]) -> list[str]:
     missing = []
     for node in graph.nodes.values():
         missing += [node_name(reference) for reference in node.inputs if node_name(reference) not in graph.nodes]
-        missing += [name for name in node.calls() if name and name not in graph.functions]
+        missing += [name for name in node.calls if name and name not in graph.functions]
     for function in running:
         missing += [name for name in graph.functions[function].calls if name and name not in graph.functions]
     return list(dict.fromkeys(missing))
@@ -169,5 +170,6 @@ def require_affordable(roots: int, graph: Graph) -> None:
     Raises:
         Malformed: There are too many roots for a graph of this size.
     """
-    if roots * (len(graph.nodes) + len(graph.functions)) > MAX_RUN_STEPS:
+    held = sum(1 + len(function.ops) + len(function.calls) for function in graph.functions.values())
+    if roots * (len(graph.nodes) + held) > MAX_RUN_STEPS:
         raise Malformed(f"{roots} signatures on so large a graph are more than any real model has")

@@ -103,6 +103,8 @@ _TABLE = (
     Rule("variables.missing-tensor", _E, "servable", "Every variable is stored.", _SAVE_AGAIN),
     Rule("variables.mismatch", _E, "servable", "Stored tensors have the type and shape of their variables.",
          _SAVE_AGAIN),
+    Rule("variables.not-finite", _W, None, "The first numbers of every stored tensor are finite.",
+         "Check that training went well: what is computed with them is NaN too."),
     Rule("ops.unknown", _E, "servable", "TensorFlow has every op.",
          "Export the model without that package's ops: do their work in the caller."),
     Rule("ops.no-kernel", _E, "servable", "TensorFlow ships an implementation of every op.",

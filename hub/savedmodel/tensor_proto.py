@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from hub.domain.tensors import BY_NUMBER, Shape
 from hub.savedmodel import wire
-from hub.savedmodel.limits import MAX_FIELDS_PER_MESSAGE, MAX_RANK
+from hub.savedmodel.limits import MAX_FIELDS_PER_MESSAGE, MAX_RANK, TEXT_BYTES
 from hub.savedmodel.wire import Malformed
 
 _REFERENCE_OFFSET = 100
@@ -61,9 +61,10 @@ class Constant(NamedTuple):
 
     @property
     def declared_bytes(self) -> int:
-        """What it takes once it is a tensor; strings count one byte each."""
+        """What it takes once it is a tensor, without the characters of its texts."""
         known = BY_NUMBER.get(self.dtype)
-        return prod(size or 0 for size in self.shape or ()) * max(1, known.size_bytes if known else 1)
+        width = known.size_bytes if known else 1
+        return prod(size or 0 for size in self.shape or ()) * (width or TEXT_BYTES)
 
 
 def read_constant(data: memoryview) -> Constant:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from hub.domain.reports import Finding
 from hub.domain.tensors import format_shape, shape_fits
-from hub.savedmodel.bundle import INDEX, Bundle, contradictions
+from hub.savedmodel.bundle import INDEX, Bundle, contradictions, not_finite
 from hub.savedmodel.layout import Layout
 from hub.savedmodel.metagraph import MetaGraph
 from hub.savedmodel.objects import ObjectGraph, paired_nodes, read_checkpoint_graph
@@ -46,6 +46,12 @@ def check_bundle(bundle: Bundle) -> Iterator[Finding]:
         yield finding("layout.missing-shard", f"{path} is missing: the model has no weights.", path)
     for name, clause in contradictions(bundle):
         yield finding("variables.contradiction", f"The stored tensor {clip(name)} {clause}.", INDEX)
+
+
+def check_numbers(bundle: Bundle) -> Iterator[Finding]:
+    """Whether the weights are numbers, as far as their first ones tell."""
+    for name in not_finite(bundle):
+        yield finding("variables.not-finite", f"The stored tensor {clip(name)} has NaN or infinite numbers.", INDEX)
 
 
 def check_stored_objects(objects: ObjectGraph, bundle: Bundle) -> Iterator[Finding]:

@@ -144,11 +144,20 @@ def every(data: memoryview, tag: int, limit: int = MAX_FIELDS_PER_MESSAGE) -> It
 
 
 def entry(data: memoryview) -> tuple[str, memoryview]:
-    """Key and value of one entry of a map from text to messages or bytes."""
-    key, value = "", _EMPTY
+    """Key and value of one entry of a map from text to messages or bytes.
+
+    Raises:
+        Malformed: One of them is there twice; protobuf would merge two values.
+    """
+    key: str | None = None
+    value: memoryview | None = None
     for tag, _, chunk in fields(data):
         if tag == 0x0A:
+            if key is not None:
+                raise Malformed("the key of a map's entry appears twice")
             key = text(chunk)
         elif tag == 0x12:
+            if value is not None:
+                raise Malformed("the value of a map's entry appears twice")
             value = chunk
-    return key, value
+    return key or "", value if value is not None else _EMPTY
