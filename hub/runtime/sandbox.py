@@ -159,6 +159,20 @@ def tried() -> Level:
         return Level(missing=(f"the trial failed: {type(error).__name__}",))
 
 
+def in_force(mode: Mode) -> str:
+    """What processes of this machine that run models are locked in by, in words.
+
+    Raises:
+        NotAvailable: A layer is required that does not hold.
+    """
+    if mode == "off":
+        return str(OFF)
+    level = tried()
+    if mode == "require":
+        require(level)
+    return str(level)
+
+
 def _rules(access: Access) -> landlock.Rules:
     _hold_own_facts()
     installed = (*_interpreter(), *map(Path, _LIBRARIES))
