@@ -6,6 +6,7 @@ Source: syscall(2), prctl(2).
 """
 
 import ctypes
+import functools
 import os
 
 _PR_SET_NO_NEW_PRIVS = 38
@@ -35,6 +36,7 @@ def give_up_privileges() -> None:
     prctl(_PR_SET_NO_NEW_PRIVS, 1)
 
 
+@functools.cache
 def _libc() -> ctypes.CDLL:
     libc = ctypes.CDLL(None, use_errno=True)
     libc.syscall.restype = ctypes.c_long

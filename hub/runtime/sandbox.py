@@ -14,7 +14,6 @@ import functools
 import os
 import subprocess
 import sys
-import sysconfig
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal, Self
@@ -114,6 +113,16 @@ class Level:
 OFF = Level(missing=("it is switched off by HUB_SANDBOX=off",))
 
 
+def _here() -> Path | None:
+    try:
+        return Path.cwd()
+    except FileNotFoundError:  # it was removed meanwhile
+        return None
+
+
+_STARTED_IN = _here()  # Python looks for modules there, too; it may be anybody's folder
+
+
 def lock_down(mode: Mode, access: Access) -> Level:
     """Lock this process, for good; before it has threads, because Landlock does not bind those.
 
@@ -187,18 +196,18 @@ def _rules(access: Access) -> landlock.Rules:
     )
 
 
-def _interpreter() -> list[Path]:
+@functools.cache
+def _interpreter() -> tuple[Path, ...]:
     """Where Python, its packages and the libraries that were asked for are; not the folder that it was started in."""
     package = Path(hub.__file__).parent
     entries = [Path(entry) for entry in sys.path if entry]
-    checkouts = {package.parent, Path.cwd()}
+    checkouts = {package.parent, _STARTED_IN}
     packages = [entry for entry in entries if entry.name in _INSTALLED or entry not in checkouts]
     listed = (
         os.environ.get("LD_LIBRARY_PATH", "").split(":") + os.environ.get("LD_PRELOAD", "").replace(":", " ").split()
     )
-    stdlib = [sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")]
-    roots = [sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix, *stdlib, *filter(None, listed)]
-    return [package, *packages, *map(Path, roots)]
+    roots = [sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix, *filter(None, listed)]
+    return tuple(dict.fromkeys([package, *packages, *map(Path, roots)]))
 
 
 def _hold_own_facts() -> None:

@@ -19,6 +19,7 @@ needs_landlock = pytest.mark.skipif(not LEVEL.landlock, reason=str(LEVEL))
 needs_seccomp = pytest.mark.skipif(not LEVEL.seccomp, reason=str(LEVEL))
 LOCKED = """
 import ctypes, errno, fcntl, json, os, signal, socket, subprocess, sys, threading
+sys.path.insert(0, os.getcwd())  # as for a module that is run
 from pathlib import Path
 from hub.runtime.sandbox import Access, lock_down
 
@@ -26,6 +27,7 @@ own, other, shown = map(Path, sys.argv[1:4])
 has_gpu = sys.argv[4:] == ["gpu"]
 libc = ctypes.CDLL(None, use_errno=True)
 left, right = socket.socketpair()
+os.chdir(own)
 lock_down("auto", Access(reads=(shown,), writes=(own,), has_gpu=has_gpu))
 found = {}
 
@@ -128,7 +130,8 @@ def folders(tmp_path: Path) -> list[Path]:
 
 def locked(folders: list[Path], *more: str) -> dict[str, str]:
     command = [sys.executable, "-c", LOCKED, *map(str, folders), *more]
-    return json.loads(subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout)
+    ended = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60, cwd=folders[1])
+    return json.loads(ended.stdout)
 
 
 def chosen(found: dict[str, str], wanted: dict[str, str]) -> dict[str, str]:
