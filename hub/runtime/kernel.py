@@ -6,8 +6,10 @@ Source: syscall(2), prctl(2).
 """
 
 import ctypes
+import errno
 import functools
 import os
+import sys
 
 _PR_SET_NO_NEW_PRIVS = 38
 
@@ -18,6 +20,8 @@ def call(number: int, *arguments: int | ctypes.c_void_p | ctypes.Array[ctypes.c_
     Raises:
         OSError: It fails.
     """
+    if sys.platform != "linux":
+        raise OSError(errno.ENOSYS, "this is not Linux")  # there the numbers mean other calls
     wide = [ctypes.c_long(value) if isinstance(value, int) else value for value in arguments]
     return _checked(_libc().syscall(ctypes.c_long(number), *wide))
 
