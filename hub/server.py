@@ -16,6 +16,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -34,6 +35,7 @@ from hub.engine.engine import Engine
 from hub.engine.local import LocalEngine
 from hub.engine.supervisor import Batching
 from hub.protocol.schemas import AuditPage, HubStatus, SweepReport
+from hub.runtime import sandbox
 from hub.runtime.devices import find_devices
 from hub.runtime.limits import Limits
 from hub.services.access import Access
@@ -68,12 +70,13 @@ def run(settings: Settings) -> None:
 
     Raises:
         Conflict: The address or the data folder is in use.
-        NotAvailable: The database, the storage or the disk cannot be used.
+        NotAvailable: The database, the storage or the disk cannot be used, or the sandbox that is required.
         ExtraMissing: TensorFlow is not installed.
     """
     configure_logging(settings.log_format, settings.log_level)
     tracing.start()
     _require_worker()
+    _log.info("sandbox.chosen", mode=settings.sandbox, level=sandbox.in_force(settings.sandbox))
     with _listening(settings) as listener, _owned(settings.data_path), _run_folder(settings.data_path) as run_folder:
         url = _url(settings, listener)
         catalog = Catalog(settings.database)
@@ -105,7 +108,7 @@ def furnish(settings: Settings, catalog: Catalog, blobs: BlobStore, snapshots: S
         validations=Validations(catalog, blobs, engine),
         pulls=Pulls(catalog, blobs, is_relayed=settings.relay),
         sweeps=_sweeps(settings, catalog, blobs),
-        health=Health(catalog, blobs, engine),
+        health=Health(catalog, blobs, engine, partial(sandbox.in_force, settings.sandbox)),
         predictions=Predictions(catalog, snapshots, engine),
     )
 
@@ -136,6 +139,7 @@ def local_engine(settings: Settings, catalog: Catalog, snapshots: Snapshots, run
         max_in_flight=settings.requests_in_flight,
         drain_s=settings.drain_s,
         probe_limits=Limits(wall_s=settings.probe_timeout_s),
+        sandbox=settings.sandbox,
     )
 
 
@@ -189,12 +193,13 @@ def audit(settings: Settings, *, since: datetime | None, actor: str | None, abou
 
 def doctor(settings: Settings) -> HubStatus:
     """Check, without a running hub, what a hub with these settings needs."""
-    needed: dict[str, Callable[[], None]] = {
+    needed: dict[str, Callable[[], str | None]] = {
         "database": lambda: Catalog(settings.database).check(),
         "storage": lambda: open_store(settings.storage).check(),
         "data folder": lambda: _check_folder(settings.data_path),
         "engine": _require_worker,
         "devices": lambda: _check_devices(settings),
+        "sandbox": lambda: sandbox.in_force(settings.sandbox),
     }
     checks = tuple(checked(name, check, shows_inside=True) for name, check in needed.items())
     return HubStatus(ok=all(check.ok for check in checks), checks=checks)

@@ -42,6 +42,8 @@ class Settings(BaseSettings):
         batch_delay_ms: How long requests that are no full batch wait for others, even though the device is free.
         predict_deadline_s: Longest one prediction may take.
         probe_timeout_s: Longest the probe of a pushed version may take.
+        sandbox: Whether processes that run models are locked in: ``auto`` as far as the system can,
+            ``require`` wholly, or the hub does not start, ``off`` not at all.
         drain_s: How long a stopping hub waits for requests under way.
         log_format: ``console`` for people, ``json`` for machines.
         log_level: Least severity that is logged.
@@ -73,6 +75,7 @@ class Settings(BaseSettings):
     batch_delay_ms: Annotated[float, Field(ge=0, le=10_000)] = 0.0
     predict_deadline_s: Annotated[float, Field(gt=0)] = 60.0
     probe_timeout_s: Annotated[float, Field(gt=0)] = 180.0
+    sandbox: Literal["auto", "require", "off"] = "auto"
     drain_s: Annotated[int, Field(ge=0)] = 20
     log_format: Literal["console", "json"] = "console"
     log_level: Literal["debug", "info", "warning", "error"] = "info"

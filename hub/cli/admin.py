@@ -104,7 +104,7 @@ def doctor(
     storage_url: StorageOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Check database, storage, engine and devices; exit code 1 when something is wrong."""
+    """Check database, storage, engine, devices and sandbox; exit code 1 when something is wrong."""
     with needs_extra("server", "hub admin doctor"):
         from hub.server import doctor as examine
 

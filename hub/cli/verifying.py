@@ -20,6 +20,7 @@ from hub.client.place import differences
 from hub.client.pull import pull_version
 from hub.domain.errors import HubUnreachable, InvalidRequest, NotFound
 from hub.domain.manifest import Manifest
+from hub.runtime import locked
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,8 +145,18 @@ def _compare_answers(client: Operations, reference: str, path: Path, manifest: M
         samples.write_bytes(golden)
         facts.write_bytes(manifest.canonical())
         say("Answering the golden samples again with TensorFlow …")
-        command = [sys.executable, "-m", "hub.runtime.golden", str(path), str(facts), str(samples)]
+        home, files = Path(folder).resolve(), path.resolve()
+        lock = locked.command("auto", home, [files], has_gpu=False)
+        command = [
+            sys.executable,
+            *lock,
+            "hub.runtime.golden",
+            str(files),
+            str(home / facts.name),
+            str(home / samples.name),
+        ]
         quiet = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
+        quiet |= {"KERAS_HOME": str(home), "TMPDIR": str(home)}  # it can write nowhere else
         ended = subprocess.run(command, env=quiet, capture_output=True, check=False)
     if ended.returncode:
         raise _NotCompared(f"TensorFlow ended with {ended.returncode}")

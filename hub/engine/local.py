@@ -37,6 +37,7 @@ from hub.protocol.frames import Frame, Tensor
 from hub.runtime.devices import Device
 from hub.runtime.limits import Limits
 from hub.runtime.orders import Choice, Order
+from hub.runtime.sandbox import Mode
 from hub.storage.snapshots import Snapshots
 from hub.telemetry import metrics, tracing
 
@@ -62,6 +63,7 @@ class LocalEngine:
         grace_s: float = 5.0,
         drain_s: float = 10.0,
         probe_limits: Limits | None = None,
+        sandbox: Mode = "auto",
     ) -> None:
         """Prepare the workers; ``start`` starts them.
 
@@ -77,6 +79,7 @@ class LocalEngine:
             grace_s: How long a worker may compute past a request's deadline before it is killed.
             drain_s: How long ``stop`` waits for requests inside.
             probe_limits: What one probe may use.
+            sandbox: Whether workers and probes are locked in; see ``hub.runtime.sandbox``.
         """
         self._snapshots = snapshots
         self._max_in_flight = max_in_flight
@@ -96,10 +99,12 @@ class LocalEngine:
                 on_tuned=partial(self._note_tuned, Device.parse(device)),
                 on_death=self._quarantine.note_death,
                 prepare=partial(self._prepare, position),
+                sandbox=sandbox,
+                reads=(snapshots.root, run_dir / "golden"),
             )
             for position, device in enumerate(devices)
         ]
-        self._prober = Prober(run_dir / "probes", probe_limits or Limits())
+        self._prober = Prober(run_dir / "probes", probe_limits or Limits(), sandbox)
         self._ready = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()

@@ -22,6 +22,7 @@ from hub.runtime.devices import Device
 from hub.runtime.journal import Ending, read_outcome
 from hub.runtime.limits import Limits
 from hub.runtime.orders import Order
+from hub.runtime.sandbox import Mode
 
 _AT_ONCE = 2
 _ATTEMPTS = 2
@@ -34,10 +35,11 @@ _log = structlog.get_logger()
 class Prober:
     """Runs probes one after the other, at most two at once."""
 
-    def __init__(self, folder: Path, limits: Limits) -> None:
-        """Probe within ``limits``, with working files below ``folder``."""
+    def __init__(self, folder: Path, limits: Limits, sandbox: Mode = "auto") -> None:
+        """Probe within ``limits`` and the sandbox, with working files below ``folder``."""
         self._folder = folder
         self._limits = limits
+        self._sandbox: Mode = sandbox
         self._child: Child | None = None
         self._link: Link | None = None
         self._listening: asyncio.Task[None] | None = None
@@ -77,6 +79,7 @@ class Prober:
             "trunk": trunk.dump() if trunk else None,
             "out": str(out),
             "limits": asdict(self._limits),
+            "sandbox": self._sandbox,
         }
         # The zygote keeps the time itself; this deadline only covers a zygote that hangs.
         deadline_at = asyncio.get_running_loop().time() + _START_S + self._limits.wall_s

@@ -7,11 +7,12 @@ stderr becomes log lines of this process.
 import asyncio
 import logging
 import os
+import re
 import socket
 import sys
 from asyncio import StreamReader
 from asyncio.subprocess import Process
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import orjson
@@ -20,9 +21,10 @@ import structlog
 from hub.domain.errors import NotAvailable
 from hub.runtime.devices import Device
 
-_PASSED = ("PATH", "LANG", "TZ", "TMPDIR", "VIRTUAL_ENV", "LD_LIBRARY_PATH", "LD_PRELOAD")
+_PASSED = ("PATH", "LANG", "TZ", "VIRTUAL_ENV", "LD_LIBRARY_PATH", "LD_PRELOAD")
 _PASSED_PREFIXES = ("LC_", "PYTHON", "CUDA_", "NVIDIA_", "TF_", "XLA_", "OMP_", "MALLOC_")
 _MAX_LINE_CHARS = 2000
+_SECRETS = re.compile(r"TF_(VAR|CLI)_|(^|_)(KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS?)(_|$)")
 _log = structlog.get_logger()
 
 
@@ -76,7 +78,9 @@ async def _next_line(stream: StreamReader) -> bytes:
         return b"(a line that is too long)\n"
 
 
-async def start_module(name: str, module: str, arguments: list[str], device: Device, home: Path) -> Child:
+async def start_module(
+    name: str, module: str, arguments: list[str], device: Device, home: Path, lock: Sequence[str] = ("-m",)
+) -> Child:
     """Run ``python -m module --fd N --parent PID …``.
 
     Args:
@@ -85,12 +89,13 @@ async def start_module(name: str, module: str, arguments: list[str], device: Dev
         arguments: Its further arguments.
         device: What it may compute on.
         home: A directory of its own.
+        lock: What comes before the module, where it runs locked in; see ``hub.runtime.locked``.
 
     Raises:
         NotAvailable: It cannot be started.
     """
     ours, theirs = socket.socketpair()
-    command = ["-m", module, "--fd", str(theirs.fileno()), "--parent", str(os.getpid()), *arguments]
+    command = [*lock, module, "--fd", str(theirs.fileno()), "--parent", str(os.getpid()), *arguments]
     try:
         await asyncio.to_thread(home.mkdir, parents=True, exist_ok=True)
         process = await asyncio.create_subprocess_exec(
@@ -112,12 +117,18 @@ async def start_module(name: str, module: str, arguments: list[str], device: Dev
 
 
 def child_environment(environment: Mapping[str, str], device: Device, home: Path) -> dict[str, str]:
-    """What a child sees of ``environment``: nothing but what Python, TensorFlow and the driver need."""
+    """What a child sees of ``environment``: nothing but what Python, TensorFlow and the driver need.
+
+    Others use the same prefixes for their secrets: Terraform (``TF_TOKEN_…``, ``TF_VAR_…``), ``NVIDIA_API_KEY``.
+    """
     passed = {
-        name: value for name, value in environment.items() if name in _PASSED or name.startswith(_PASSED_PREFIXES)
+        name: value
+        for name, value in environment.items()
+        if (name in _PASSED or name.startswith(_PASSED_PREFIXES)) and not _SECRETS.search(name)
     }
     own = {
         "HOME": str(home),
+        "TMPDIR": str(home),
         "KERAS_HOME": str(home),  # TensorFlow imports Keras, which reads and writes there
         "CUDA_VISIBLE_DEVICES": device.visible_gpus(environment),
     }

@@ -10,7 +10,7 @@ fails nobody, and one that cannot be had leaves the worker as it is.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,9 +21,11 @@ from hub.domain.errors import NotAvailable
 from hub.engine.engine import WorkerState, WorkerStatus
 from hub.engine.link import Link
 from hub.engine.process import Child, start_module
+from hub.runtime import locked
 from hub.runtime.devices import Device
 from hub.runtime.marks import read_marks
 from hub.runtime.orders import Choice
+from hub.runtime.sandbox import Mode
 
 _FIRST_PAUSE_S = 0.2
 _LONGEST_PAUSE_S = 30.0
@@ -73,6 +75,8 @@ class Supervisor:
         on_tuned: Callable[[str, Mapping[str, Choice]], None],
         on_death: Callable[[str], None],
         prepare: Callable[[Link], Awaitable[None]],
+        sandbox: Mode = "auto",
+        reads: Sequence[Path] = (),
     ) -> None:
         """Prepare.
 
@@ -86,6 +90,8 @@ class Supervisor:
             on_tuned: Told how a version's signatures are called best on this device.
             on_death: Told of the version that ran when a process ended by itself or was stuck, where it was one.
             prepare: Has a process that takes another's place load what that one has loaded.
+            sandbox: Whether it is locked in.
+            reads: The folders with what it is ordered to load.
         """
         self.device = device
         self._home = home
@@ -96,6 +102,8 @@ class Supervisor:
         self._on_tuned = on_tuned
         self._on_death = on_death
         self._prepare = prepare
+        self._sandbox: Mode = sandbox
+        self._reads = tuple(reads)
         self._life: _Life | None = None
         self._lives: list[_Life] = []
         self._wants_another = asyncio.Event()
@@ -178,7 +186,10 @@ class Supervisor:
         arguments += ["--max-rows", str(batching.max_rows), "--delay-s", str(batching.delay_s)]
         if self._wanted_budget_bytes is not None:
             arguments += ["--budget-bytes", str(self._wanted_budget_bytes)]
-        child = await start_module(f"worker {self.device}", "hub.runtime.worker", arguments, self.device, home)
+        for folder in self._reads:  # only what is there already can be opened to a locked process
+            await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
+        lock = locked.command(self._sandbox, home, self._reads, has_gpu=self.device.kind == "gpu")
+        child = await start_module(f"worker {self.device}", "hub.runtime.worker", arguments, self.device, home, lock)
         link = Link(
             grace_s=self._grace_s,
             on_stuck=child.kill,

@@ -3,14 +3,14 @@
 Laws: limits only ever shrink; a limited process cannot gain privileges; it dies with the process that started it.
 """
 
-import ctypes
 import os
 import resource
 import signal
 from dataclasses import dataclass
 
+from hub.runtime.kernel import give_up_privileges, prctl
+
 _PR_SET_PDEATHSIG = 1
-_PR_SET_NO_NEW_PRIVS = 38
 _GIB = 1 << 30
 
 
@@ -35,7 +35,7 @@ def apply(limits: Limits) -> None:
     _shrink(resource.RLIMIT_FSIZE, limits.file_bytes)
     _shrink(resource.RLIMIT_NOFILE, limits.open_files)
     _shrink(resource.RLIMIT_CORE, 0)
-    _prctl(_PR_SET_NO_NEW_PRIVS, 1)
+    give_up_privileges()
 
 
 def die_with_parent(parent: int) -> None:
@@ -43,7 +43,7 @@ def die_with_parent(parent: int) -> None:
 
     The kernel watches the thread that started the process: for a child of asyncio, the thread of the event loop.
     """
-    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(0)
 
@@ -53,10 +53,3 @@ def _shrink(kind: int, value: int, *, spare: int = 0) -> None:
     hard = resource.getrlimit(kind)[1]
     allowed = value if hard == resource.RLIM_INFINITY else min(value, hard - spare)
     resource.setrlimit(kind, (allowed, allowed + spare))
-
-
-def _prctl(option: int, value: int) -> None:
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(option, value, 0, 0, 0) != 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number))

@@ -4,7 +4,8 @@ A fork takes milliseconds where a fresh import takes seconds. It holds only whil
 operation of TensorFlow ever runs here, and nothing starts a thread.
 
 Laws: every request gets one reply, whatever its child does; a child that runs past its time is killed with everything
-it started; no child outlives the zygote, and the zygote does not outlive its parent.
+it started; no child outlives the zygote, and the zygote does not outlive its parent; a child is locked down before it
+loads anything, while it is one thread: it reads its own versions and writes its own folder, and that is all.
 """
 
 import argparse
@@ -27,6 +28,7 @@ from hub.runtime.limits import Limits, apply, die_with_parent
 from hub.runtime.orders import Order
 from hub.runtime.probe import probe
 from hub.runtime.reporting import report_to_engine
+from hub.runtime.sandbox import Access, lock_down
 
 _LENGTH_BYTES = 8
 _FAILED = 70
@@ -141,11 +143,14 @@ def _probe_and_exit(request: dict[str, Any], limits: Limits, parent: int) -> Non
         os.setsid()
         die_with_parent(parent)
         out = Path(request["out"])
-        os.environ["HOME"] = os.environ["TMPDIR"] = str(out)
+        os.environ["HOME"] = os.environ["TMPDIR"] = os.environ["KERAS_HOME"] = str(out)
         os.chdir(out)
         apply(limits)
-        trunk = request["trunk"]
-        probe(Order.parse(request["order"]), Order.parse(trunk) if trunk else None, out)
+        order = Order.parse(request["order"])
+        trunk = Order.parse(request["trunk"]) if request["trunk"] else None
+        roots = (order.root, *((trunk.root,) if trunk else ()))
+        lock_down(request["sandbox"], Access(reads=roots, writes=(out,)))
+        probe(order, trunk, out)
         code = 0
     except BaseException:  # noqa: BLE001 - a forked child must not run its parent's code, whatever happens
         _log.exception("probe.failed")

@@ -28,21 +28,23 @@ class _Last:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """The health use case."""
+    """The health use case; ``sandbox`` says what models are locked in by, or raises."""
 
     catalog: Catalog
     blobs: BlobStore
     engine: Engine
+    sandbox: Callable[[], str]
     _last: _Last = field(default_factory=_Last, repr=False)
 
     def status(self) -> HubStatus:
-        """Check database, storage and engine."""
+        """Check database, storage, engine and sandbox."""
         if self._last.status is not None and time.monotonic() - self._last.at < FRESH_S:
             return self._last.status
         checks = (
             checked("database", self.catalog.check),
             checked("storage", self.blobs.check),
             checked("engine", self._check_engine),
+            checked("sandbox", self.sandbox),
         )
         status = HubStatus(ok=all(check.ok for check in checks), checks=checks)
         self._last.status, self._last.at = status, time.monotonic()
@@ -68,10 +70,16 @@ class Health:
         )
 
 
-def checked(name: str, check: Callable[[], None], *, shows_inside: bool = False) -> Check:
-    """Run one check and say how it went; ``shows_inside`` for those who run the hub, what others may not read."""
+def checked(name: str, check: Callable[[], str | None], *, shows_inside: bool = False) -> Check:
+    """Run one check, and say how it went and what it told.
+
+    Args:
+        name: What is checked.
+        check: Raises where something is wrong; else tells what there is to know, if anything.
+        shows_inside: Whether the answer is for those who run the hub, and may tell what others may not read.
+    """
     try:
-        check()
+        told = check()
     except HubError as error:
         detail = error.detail
         if error.inside and shows_inside:
@@ -82,4 +90,4 @@ def checked(name: str, check: Callable[[], None], *, shows_inside: bool = False)
     except Exception as error:  # noqa: BLE001 - a check that breaks is itself the news
         _log.exception("check.broke", check=name)
         return Check(name=name, ok=False, detail=f"The check broke: {type(error).__name__}.")
-    return Check(name=name, ok=True)
+    return Check(name=name, ok=True, detail=told or "")

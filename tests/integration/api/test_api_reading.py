@@ -7,6 +7,7 @@ import pytest
 from hub.domain.access import Scope
 from hub.domain.lineage import Edge, EdgeKind
 from hub.protocol import paths
+from hub.runtime import sandbox
 
 NAME = "acme/half"
 
@@ -243,6 +244,7 @@ def test_readiness_follows_the_engine(hub, monkeypatch):
     checks = {check["name"]: check for check in answer.json()["checks"]}
     assert (answer.status_code, checks["engine"]["ok"], checks["database"]["ok"]) == (503, False, True)
     assert "restarting" in checks["engine"]["detail"]
+    assert checks["sandbox"] == {"name": "sandbox", "ok": True, "detail": str(sandbox.tried()), "remedy": ""}
     assert hub.nobody.http.get("/healthz").status_code == 200
 
 

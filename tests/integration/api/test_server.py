@@ -23,6 +23,7 @@ from hub.domain.errors import Conflict, NotAvailable
 from hub.domain.manifest import Manifest
 from hub.protocol import paths
 from hub.protocol.schemas import BeginPush, PushTicket
+from hub.runtime import sandbox
 from hub.server import doctor, run
 from hub.settings import Settings
 
@@ -153,6 +154,24 @@ def test_the_doctor_names_what_is_wrong_and_what_to_do(tmp_path: Path):
     assert checks["storage"].ok
     assert not checks["database"].ok
     assert "hub admin migrate" in checks["database"].remedy
+    assert checks["sandbox"].ok
+    assert checks["sandbox"].detail == str(sandbox.tried())
+
+
+def test_a_sandbox_that_is_required_and_cannot_be_had_keeps_the_hub_from_starting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    level = sandbox.Level(7, False, ("seccomp is off: this is another machine",))
+    monkeypatch.setattr(sandbox, "tried", lambda: level)
+    settings = Settings(data_dir=tmp_path / "data", port=0, sandbox="require")
+    with pytest.raises(NotAvailable, match="this is another machine") as caught:
+        run(settings)
+    assert "HUB_SANDBOX=auto" in str(caught.value.remedy)
+    assert not (tmp_path / "data").exists()
+    checks = {check.name: check for check in doctor(settings).checks}
+    assert not checks["sandbox"].ok
+    settings = Settings(data_dir=tmp_path / "data", sandbox="auto")
+    assert {check.name: check.detail for check in doctor(settings).checks}["sandbox"] == str(level)
 
 
 @dataclass(frozen=True, slots=True)

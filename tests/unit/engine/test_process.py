@@ -17,6 +17,10 @@ def test_a_child_sees_no_secret_of_the_hub(tmp_path: Path) -> None:
         "HUB_TOKEN": "s",
         "AWS_SECRET_ACCESS_KEY": "s",
         "PGPASSWORD": "s",
+        "TF_TOKEN_app_terraform_io": "s",
+        "TF_VAR_password": "s",
+        "NVIDIA_API_KEY": "s",
+        "TMPDIR": "s",
         "TF_NUM_INTEROP_THREADS": "1",
     }
     seen = child_environment(hub, Device("cpu", 0), tmp_path)
