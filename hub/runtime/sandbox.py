@@ -10,6 +10,7 @@ error; ``tried`` tells what holds here, not what ought to.
 Source: landlock(7), seccomp(2).
 """
 
+import errno
 import functools
 import os
 import subprocess
@@ -55,6 +56,7 @@ _GPU_FACTS = (
 _GPU_PROGRAMS = ("/usr/bin", "/usr/local/cuda")
 _DEVICES = ("/dev/null", "/dev/zero")
 _INSTALLED = ("site-packages", "dist-packages")
+_UNTRIED = "it has not been tried with a GPU's driver; HUB_SANDBOX=require has it there, too"
 _REMEDY = (
     "Run it on Linux 5.13 or later with Landlock, on x86_64, and let the container use both; or set HUB_SANDBOX=auto."
 )
@@ -133,6 +135,8 @@ def lock_down(mode: Mode, access: Access) -> Level:
         return OFF
     missing, covers, is_filtered = [], 0, False
     try:
+        if access.has_gpu and mode == "auto":
+            raise OSError(errno.ENOTSUP, _UNTRIED)
         covers = landlock.restrict(_rules(access))
     except OSError as error:
         missing.append(f"Landlock is off: {error.strerror}")

@@ -28,7 +28,8 @@ has_gpu = sys.argv[4:] == ["gpu"]
 libc = ctypes.CDLL(None, use_errno=True)
 left, right = socket.socketpair()
 os.chdir(own)
-lock_down("auto", Access(reads=(shown,), writes=(own,), has_gpu=has_gpu))
+mode = "require" if has_gpu else "auto"
+lock_down(mode, Access(reads=(shown,), writes=(own,), has_gpu=has_gpu))
 found = {}
 
 def attempt(name, work):
@@ -167,12 +168,24 @@ from pathlib import Path
 from hub.runtime.sandbox import Access, lock_down
 own = Path(sys.argv[1])
 shutil.copy("/bin/true", own / "true")
-lock_down("auto", Access(writes=(own,), has_gpu=True))
+lock_down("require", Access(writes=(own,), has_gpu=True))
 try:
     os.execv(own / "true", ["true"])
 except OSError as error:
     print(error.errno)
 """
+
+
+BESIDE_A_GPU = """
+from hub.runtime.sandbox import Access, lock_down
+level = lock_down("auto", Access(has_gpu=True))
+print(level.landlock, level.seccomp, "GPU" in level.missing[0])
+"""
+
+
+def test_beside_a_gpu_files_are_closed_only_where_that_is_required() -> None:
+    done = subprocess.run([sys.executable, "-c", BESIDE_A_GPU], capture_output=True, text=True, check=True)
+    assert done.stdout.split()[::2] == ["0", "True"]
 
 
 @needs_landlock
