@@ -76,7 +76,7 @@ def run(settings: Settings) -> None:
     configure_logging(settings.log_format, settings.log_level)
     tracing.start()
     _require_worker()
-    _log.info("sandbox.chosen", mode=settings.sandbox, level=sandbox.in_force(settings.sandbox))
+    _log.info("sandbox.chosen", mode=settings.sandbox, holds=sandbox.in_force(settings.sandbox))
     with _listening(settings) as listener, _owned(settings.data_path), _run_folder(settings.data_path) as run_folder:
         url = _url(settings, listener)
         catalog = Catalog(settings.database)

@@ -44,7 +44,7 @@ def main() -> None:
     except NotAvailable as error:
         _log.error("sandbox.unable", detail=error.detail)
         sys.exit(1)
-    _log.debug("sandbox.entered", level=str(level))
+    _log.debug("sandbox.entered", holds=str(level))
     os.chdir(options.home)
     sys.argv[1:] = options.arguments
     runpy.run_module(options.module, run_name="__main__", alter_sys=True)

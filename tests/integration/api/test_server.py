@@ -3,6 +3,7 @@
 Each hub here is a real process with a real worker and prober, as `hub serve` starts it.
 """
 
+import json
 import os
 import re
 import select
@@ -172,6 +173,15 @@ def test_a_sandbox_that_is_required_and_cannot_be_had_keeps_the_hub_from_startin
     assert not checks["sandbox"].ok
     settings = Settings(data_dir=tmp_path / "data", sandbox="auto")
     assert {check.name: check.detail for check in doctor(settings).checks}["sandbox"] == str(level)
+
+
+def test_the_log_says_once_what_models_are_locked_in_by(tmp_path: Path, capfd: pytest.CaptureFixture[str]):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        settings = Settings(data_dir=tmp_path / "data", port=taken.getsockname()[1], log_format="json")
+        with pytest.raises(Conflict):
+            run(settings)
+    logged = [line for line in "".join(capfd.readouterr()).splitlines() if "sandbox.chosen" in line]
+    assert [json.loads(line)["holds"] for line in logged] == [str(sandbox.tried())]
 
 
 @dataclass(frozen=True, slots=True)
