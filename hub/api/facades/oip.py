@@ -143,16 +143,14 @@ def _start_infer(
     started = time.perf_counter()
 
     def done(told: Inferred) -> None:
-        if isinstance(told, list):
-            count(_PROTOCOL, "answered", started)
-            try:
-                tell(_encode(told, call, servable))
-            except Exception as error:  # noqa: BLE001 - whatever was not foreseen is answered, and told to the log
-                tell(foreseen(error, ""))
-            return
-        if told is not None:
+        if told is None:
+            tell(None)
+        elif isinstance(told, HubError):
             count(_PROTOCOL, told.code, started)
-        tell(told)
+            tell(told)
+        else:
+            count(_PROTOCOL, "answered", started)
+            tell(_encode_or_say(told, call, servable))
 
     inputs = call.tensors
     engine = house.engine
@@ -171,6 +169,13 @@ async def encoded(outputs: list[Tensor], call: InferCall, servable: Servable) ->
     """The answer that says what a version gave."""
     json_bytes = sum(len(tensor.data) for tensor in outputs if not call.is_binary(tensor.name))
     return await off_loop(json_bytes, _encode, outputs, call, servable)
+
+
+def _encode_or_say(outputs: list[Tensor], call: InferCall, servable: Servable) -> Answer | HubError:
+    try:
+        return _encode(outputs, call, servable)
+    except Exception as error:  # noqa: BLE001 - whatever was not foreseen is answered, and told to the log
+        return foreseen(error, "")
 
 
 def _encode(outputs: list[Tensor], call: InferCall, servable: Servable) -> Answer:
