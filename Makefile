@@ -6,7 +6,7 @@ DEMO_ARGS ?=
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
 
-.PHONY: help demo test check fmt bench clean
+.PHONY: help demo test lint check fmt bench clean
 
 help:  ## what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -26,12 +26,14 @@ test: $(filter .tools/%,$(UV))  ## the whole test suite with real servers; insta
 	sh tests/system_packages.sh
 	$(RUN) pytest -n logical --maxprocesses 4 --dist loadfile $(PYTEST_ARGS)
 
-check: $(filter .tools/%,$(UV))  ## format, lint, types, import contracts, fast tests: before every commit
+lint: $(filter .tools/%,$(UV))  ## format, lint, types, import contracts
 	$(RUN) ruff format --check .
 	$(RUN) ruff check .
 	$(RUN) pyrefly check
 	$(RUN) lint-imports
-	$(RUN) pytest -m "not slow" -q
+
+check: lint  ## lint and the fast tests: before every commit
+	$(RUN) pytest -n logical --maxprocesses 4 --dist loadfile -m "not slow" -q
 
 fmt: $(filter .tools/%,$(UV))  ## format and fix what can be fixed
 	$(RUN) ruff check --fix .

@@ -12,10 +12,8 @@ import os
 import shutil
 import signal
 import socket
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
 from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -29,12 +27,10 @@ from hub.api.connection import Connection
 from hub.api.facades import oip_rpc, tfserving_rpc
 from hub.api.facades.rpc import rpc_server
 from hub.client.config import save_credentials
-from hub.domain.access import HUB
 from hub.domain.errors import Conflict, ExtraMissing, HubError, NotAvailable
 from hub.engine.engine import Engine
 from hub.engine.local import LocalEngine
 from hub.engine.supervisor import Batching
-from hub.protocol.schemas import AuditPage, HubStatus, SweepReport
 from hub.runtime import sandbox
 from hub.runtime.devices import find_devices
 from hub.runtime.limits import Limits
@@ -42,7 +38,7 @@ from hub.services.access import Access
 from hub.services.aliases import Aliases
 from hub.services.audit import Audits
 from hub.services.browse import Browse
-from hub.services.health import Health, checked
+from hub.services.health import Health
 from hub.services.house import House
 from hub.services.predict import Predictions
 from hub.services.pull import Pulls
@@ -75,7 +71,7 @@ def run(settings: Settings) -> None:
     """
     configure_logging(settings.log_format, settings.log_level)
     tracing.start()
-    _require_worker()
+    require_worker()
     _log.info("sandbox.chosen", mode=settings.sandbox, holds=sandbox.in_force(settings.sandbox))
     with _listening(settings) as listener, _owned(settings.data_path), _run_folder(settings.data_path) as run_folder:
         url = _url(settings, listener)
@@ -107,7 +103,7 @@ def furnish(settings: Settings, catalog: Catalog, blobs: BlobStore, snapshots: S
         pushes=Pushes(catalog, blobs, snapshots, is_relayed=settings.relay),
         validations=Validations(catalog, blobs, engine),
         pulls=Pulls(catalog, blobs, is_relayed=settings.relay),
-        sweeps=_sweeps(settings, catalog, blobs),
+        sweeps=open_sweeps(settings, catalog, blobs),
         health=Health(catalog, blobs, engine, partial(sandbox.in_force, settings.sandbox)),
         predictions=Predictions(catalog, snapshots, engine),
     )
@@ -143,89 +139,21 @@ def local_engine(settings: Settings, catalog: Catalog, snapshots: Snapshots, run
     )
 
 
-def migrate(settings: Settings) -> str:
-    """Bring the database to the newest schema; gives its revision.
-
-    Raises:
-        NotAvailable: The database cannot be used.
-    """
-    catalog = Catalog(settings.database)
-    try:
-        return catalog.migrate()
-    finally:
-        catalog.close()
-
-
-def sweep(settings: Settings, *, dry_run: bool) -> SweepReport:
-    """Delete bytes that nobody needs; a hub may be running meanwhile.
-
-    Raises:
-        Conflict: Another process is sweeping.
-        NotAvailable: The database or the store cannot be used, or has not the newest schema.
-    """
-    configure_logging(settings.log_format, settings.log_level)
-    catalog = Catalog(settings.database)
-    try:
-        catalog.check()
-        sweeps = _sweeps(settings, catalog, open_store(settings.storage))
-        return sweeps.look() if dry_run else sweeps.run()
-    finally:
-        catalog.close()
-
-
-def _sweeps(settings: Settings, catalog: Catalog, blobs: BlobStore) -> Sweeps:
+def open_sweeps(settings: Settings, catalog: Catalog, blobs: BlobStore) -> Sweeps:
+    """The sweep use case, with the times of the settings."""
     return Sweeps(catalog, blobs, grace_s=settings.sweep_grace_s, push_life_s=settings.push_life_s)
 
 
-def audit(settings: Settings, *, since: datetime | None, actor: str | None, about: str | None, limit: int) -> AuditPage:
-    """Who changed what, newest first; read from the database, whether or not a hub is running.
+def require_worker() -> None:
+    """Refuse to go on without what workers need.
 
     Raises:
-        NotAvailable: The database cannot be used, or has not the newest schema.
+        ExtraMissing: TensorFlow is not installed.
     """
-    catalog = Catalog(settings.database)
-    try:
-        catalog.check()
-        return Audits(catalog).entries(HUB, since=since, actor=actor, thing=about, limit=limit)
-    finally:
-        catalog.close()
-
-
-def doctor(settings: Settings) -> HubStatus:
-    """Check, without a running hub, what a hub with these settings needs."""
-    needed: dict[str, Callable[[], str | None]] = {
-        "database": lambda: Catalog(settings.database).check(),
-        "storage": lambda: open_store(settings.storage).check(),
-        "data folder": lambda: _check_folder(settings.data_path),
-        "engine": _require_worker,
-        "devices": lambda: _check_devices(settings),
-        "sandbox": lambda: sandbox.in_force(settings.sandbox),
-    }
-    checks = tuple(checked(name, check, shows_inside=True) for name, check in needed.items())
-    return HubStatus(ok=all(check.ok for check in checks), checks=checks)
-
-
-def _require_worker() -> None:
     if importlib.util.find_spec("tensorflow") is None:
         raise ExtraMissing(
             "Workers need TensorFlow, which is not installed.", remedy='Install it with: pip install "trunkhub[worker]"'
         )
-
-
-def _check_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            return
-    except OSError as error:
-        raise _unusable(folder, error) from error
-
-
-def _check_devices(settings: Settings) -> None:
-    present = {*find_devices(), "cpu:0"}
-    absent = [device for device in settings.devices if device.startswith("gpu") and device not in present]
-    if absent:
-        raise NotAvailable(f"There is no {', '.join(absent)} here; there is {', '.join(sorted(present))}.")
 
 
 def _devices(settings: Settings) -> list[str]:
@@ -266,7 +194,7 @@ def _owned(folder: Path) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         handle = os.open(folder / "hub.lock", os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
-        raise _unusable(folder, error) from error
+        raise unusable(folder, error) from error
     try:
         _lock(handle, folder)
         yield
@@ -281,7 +209,8 @@ def _lock(handle: int, folder: Path) -> None:
         raise Conflict(f"Another hub uses {folder}.", remedy="Stop it, or choose another with --data-dir.") from error
 
 
-def _unusable(folder: Path, error: OSError) -> NotAvailable:
+def unusable(folder: Path, error: OSError) -> NotAvailable:
+    """The error for a folder that cannot be made or written."""
     return NotAvailable(
         f"The folder {folder} cannot be used: {error.strerror or error}.", remedy="Choose another with --data-dir."
     )

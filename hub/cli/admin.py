@@ -17,7 +17,7 @@ _MOMENTS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S"]
 def migrate(data_dir: DataDirOption = None, database_url: DatabaseOption = None) -> None:
     """Bring the database to the newest schema; hub serve does this by itself."""
     with needs_extra("server", "hub admin migrate"):
-        from hub.server import migrate as upgrade
+        from hub.maintenance import migrate as upgrade
 
     put(upgrade(read_settings({"data_dir": data_dir, "database_url": database_url})))
 
@@ -38,7 +38,7 @@ def sweep(
     Exit code 1 where bytes that versions need are not in the store.
     """
     with needs_extra("server", "hub admin sweep"):
-        from hub.server import sweep as clean
+        from hub.maintenance import sweep as clean
 
     given = {"data_dir": data_dir, "database_url": database_url, "storage_url": storage_url, "sweep_grace_s": grace}
     report = clean(read_settings(given), dry_run=dry_run)
@@ -69,7 +69,7 @@ def audit(
 ) -> None:
     """List who changed what, newest first; a hub may be running meanwhile."""
     with needs_extra("server", "hub admin audit"):
-        from hub.server import audit as look
+        from hub.maintenance import audit as look
 
     given = read_settings({"data_dir": data_dir, "database_url": database_url})
     page = look(given, since=since, actor=actor, about=about, limit=limit)
@@ -106,7 +106,7 @@ def doctor(
 ) -> None:
     """Check database, storage, engine, devices and sandbox; exit code 1 when something is wrong."""
     with needs_extra("server", "hub admin doctor"):
-        from hub.server import doctor as examine
+        from hub.maintenance import doctor as examine
 
     status = examine(read_settings({"data_dir": data_dir, "database_url": database_url, "storage_url": storage_url}))
     if json:

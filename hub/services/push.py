@@ -14,10 +14,9 @@ nobody anything new.
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from uuid import UUID, uuid4, uuid5
+from uuid import UUID
 
 import structlog
 
@@ -26,21 +25,19 @@ from hub.domain.audit import Action
 from hub.domain.errors import (
     BlobNotFound,
     BlobsMissing,
-    Conflict,
     DigestMismatch,
     InvalidRequest,
-    ModelNotFound,
 )
-from hub.domain.manifest import Draft, Kind, Manifest
+from hub.domain.manifest import Draft, Manifest
 from hub.domain.names import LATEST, ModelName
 from hub.domain.reports import Report
 from hub.domain.signatures import Signature
 from hub.domain.versions import State, Version
 from hub.protocol import paths
 from hub.protocol.schemas import BeginPush, BlobPlace, BlobPlaces, PushTicket
-from hub.savedmodel.bundle import Span
 from hub.savedmodel.inspect import inspect
 from hub.services.changes import describe, note_verdict, require, set_alias
+from hub.services.drafts import announced, check_model, known_digests, record, require_sizes, same_push
 from hub.services.heads import trunk_signature, with_fit
 from hub.storage.blobs import BlobStore
 from hub.storage.blobs.store import URL_LIFE_S
@@ -77,19 +74,19 @@ class Pushes:
         if request.alias == LATEST:
             raise InvalidRequest("latest always means the newest ready version.", remedy="Push without an alias.")
         name = ModelName.parse(request.model)
-        push = _record(principal, name, request, idempotency_key)
+        push = record(principal, name, request, idempotency_key)
         sizes = push.draft.blobs()
         with self.catalog.begin() as tx:
-            _check_model(tx, name, request.draft.kind)
+            check_model(tx, name, request.draft.kind)
             trunk_signature(tx, request.draft)
             existing = tx.version_by_content(name, request.draft.content_digest())
             known = tx.stored(sizes)
-            _require_sizes(sizes, known)
+            require_sizes(sizes, known)
             if existing is not None and len(known) == len(sizes):
                 return PushTicket(existing=_apply(tx, existing, request, principal))
             resumed = None if idempotency_key else tx.resume_push(push)
             if resumed is None and not tx.add_push(push):
-                before = _same_push(tx, push)
+                before = same_push(tx, push)
                 if before.completed is not None:
                     return PushTicket(existing=tx.resolve(before.completed))
                 resumed = before.id
@@ -115,7 +112,7 @@ class Pushes:
         """
         self._require(principal, push_id)
         with self.catalog.read() as tx:
-            sizes = _announced(tx, principal, push_id, digests)
+            sizes = announced(tx, principal, push_id, digests)
         direct = None if relayed or self.is_relayed else self.blobs.direct
         if direct is None:
             return BlobPlaces(items=tuple(BlobPlace(digest=key, url=paths.push_blob(push_id, key)) for key in sizes))
@@ -143,13 +140,13 @@ class Pushes:
         """
         self._require(principal, push_id)
         with self.catalog.read() as tx:
-            announced = _announced(tx, principal, push_id, [digest])[digest]
+            wanted = announced(tx, principal, push_id, [digest])[digest]
             tx.require_not_deleting([digest])
-        if size not in (None, announced):
+        if size not in (None, wanted):
             raise InvalidRequest(
-                f"Blob {digest} was announced with {announced} bytes, {size} are coming.", announced=announced, got=size
+                f"Blob {digest} was announced with {wanted} bytes, {size} are coming.", announced=wanted, got=size
             )
-        self.blobs.put(digest, chunks, announced)
+        self.blobs.put(digest, chunks, wanted)
 
     def complete(self, principal: Principal, push_id: UUID) -> Version:
         """Publish the version; completing again answers with the same one.
@@ -168,7 +165,7 @@ class Pushes:
                 return tx.resolve(push.completed)
             tx.require_not_deleting(sizes)
             stored = tx.stored(sizes)
-            _require_sizes(sizes, stored)
+            require_sizes(sizes, stored)
             trunk = trunk_signature(tx, push.draft)
         arrived = self._arrived(push_id)
         missing = self.blobs.missing([key for key in sizes if key not in stored and key not in arrived])
@@ -282,22 +279,8 @@ def _ensure_model(tx: Transaction, principal: Principal, push: PushRecord) -> No
         tx.note(principal, Action.MODEL_CREATE, str(push.model), {"kind": kind.value, "is_private": is_private})
 
 
-def _announced(tx: Transaction, principal: Principal, push_id: UUID, digests: Sequence[str]) -> dict[str, int]:
-    """The sizes that a push of the principal announced for blobs."""
-    found = tx.announced(push_id, digests)
-    absent = next((digest for digest in digests if digest not in found), None)
-    push = tx.push(push_id) if absent is not None else None
-    if (push.principal if push else found[digests[0]].principal) != principal.name:
-        raise push_not_found(push_id)
-    if push is not None and push.completed is not None:
-        raise Conflict(f"The push {push_id} is complete; it takes no more bytes.")
-    if absent is not None:
-        raise BlobNotFound(f"The push {push_id} announced no blob {absent[:80]}.")
-    return {digest: found[digest].size for digest in digests}
-
-
 def _inspected(draft: Draft, made: NewSnapshot, trunk: Signature | None) -> tuple[Manifest, Report]:
-    seen = inspect(made.folder, with_tensors=True, known_digests=_known_digests(draft))
+    seen = inspect(made.folder, with_tensors=True, known_digests=known_digests(draft))
     manifest = Manifest(
         kind=draft.kind,
         files=tuple(sorted(draft.files, key=lambda file: file.path)),
@@ -309,63 +292,6 @@ def _inspected(draft: Draft, made: NewSnapshot, trunk: Signature | None) -> tupl
         loader=seen.loader,
     )
     return manifest, with_fit(seen.report, trunk, seen.signatures)
-
-
-def _require_sizes(announced: Mapping[str, int], stored: Mapping[str, int | None]) -> None:
-    """Refuse a draft that says of a stored blob that it has another size.
-
-    Raises:
-        InvalidRequest: It does.
-    """
-    for digest, size in stored.items():
-        if size not in (None, announced[digest]):
-            raise InvalidRequest(f"Blob {digest} has another size than the {announced[digest]} bytes announced.")
-
-
-def _known_digests(draft: Draft) -> dict[Span, str]:
-    """What was hashed while the files were put together: a tensor that is a blob of its own has the blob's digest."""
-    known: dict[Span, str] = {}
-    for file in draft.files:
-        offset = 0
-        for blob in file.blobs:
-            known[file.path, offset, blob.size] = blob.digest
-            offset += blob.size
-    return known
-
-
-def _check_model(tx: Transaction, name: ModelName, kind: Kind) -> None:
-    try:
-        model = tx.model(name)
-    except ModelNotFound:
-        return
-    if model.kind is not kind:
-        raise Conflict(f"{name} is a {model.kind.value}, this is a {kind.value}.", remedy="Push it under another name.")
-
-
-def _record(principal: Principal, name: ModelName, request: BeginPush, idempotency_key: str | None) -> PushRecord:
-    is_keyed = idempotency_key is not None
-    return PushRecord(
-        id=uuid5(_KEYED_PUSHES, f"{principal.name}\0{idempotency_key}") if is_keyed else uuid4(),
-        model=name,
-        draft=request.draft,
-        alias=request.alias,
-        message=request.message,
-        card=request.card,
-        is_private=request.is_private,
-        principal=principal.name,
-        created_at=datetime.now(UTC),
-        completed=None,
-    )
-
-
-def _same_push(tx: Transaction, push: PushRecord) -> PushRecord:
-    """The push that was begun with the same key, if it is for the same thing."""
-    before = tx.push(push.id)
-    if replace(before, created_at=push.created_at, completed=None) != push:
-        raise Conflict(
-            "This Idempotency-Key was used for another push.", remedy="Send a key of its own with each push."
-        )
-    return before
 
 
 def _apply(tx: Transaction, existing: Version, request: BeginPush, principal: Principal) -> Version:

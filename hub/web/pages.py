@@ -1,24 +1,17 @@
 """The pages, one function each: ask the services, fill a template. Mounted last, after every machine-readable path.
 
 Laws: a page shows what the REST API would tell the same reader, no more; all state of a page is in its URL; a private
-model is answered like an absent one; nothing that goes wrong here leaves the reader without a page.
+model is answered like an absent one.
 """
 
-import re
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Any
-from uuid import uuid4
 
-import structlog
-from starlette.concurrency import run_in_threadpool
 from starlette.convertors import Convertor, register_url_convertor
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute
 
-from hub.domain.access import Principal
-from hub.domain.errors import HubError, InvalidName, ModelNotFound, NotFound, Unauthorized, VersionNotFound
+from hub.domain.errors import HubError, InvalidName, NotFound, VersionNotFound
 from hub.domain.lineage import EdgeKind
 from hub.domain.manifest import Kind
 from hub.domain.names import RESERVED_OWNERS, ModelName
@@ -28,15 +21,14 @@ from hub.protocol.golden import read_golden
 from hub.protocol.schemas import VersionDetail
 from hub.services.house import House
 from hub.web.examples import needs_samples
-from hub.web.session import ask_to_sign_in, principal_of, show_sign_in, sign_in, sign_out
-from hub.web.shell import SECURED, base_url, problem_page, render, static_files
+from hub.web.session import show_sign_in, sign_in, sign_out
+from hub.web.shell import base_url, render, static_files
 from hub.web.snippets import default_signature, snippets
+from hub.web.visits import NUMBER, Visit, page_route, route
 
 PAGE_ROWS = 50
 _OWN_WORDS = frozenset({"login", "logout", "workers", "settings", "static"})
 _MAX_SEARCH_CHARS = 100
-_NUMBER = re.compile(r"[1-9][0-9]{0,8}")
-_log = structlog.get_logger(__name__)
 
 
 class _DashboardWord(Convertor[str]):
@@ -54,37 +46,6 @@ class _DashboardWord(Convertor[str]):
 register_url_convertor("dashboard_word", _DashboardWord())
 
 
-@dataclass(frozen=True, slots=True)
-class Visit:
-    """One look at one page: what was asked, of which hub, and by whom."""
-
-    request: Request
-    house: House
-    principal: Principal
-
-    @property
-    def model_name(self) -> str:
-        """``owner/name`` from the path.
-
-        Raises:
-            ModelNotFound: It cannot be the name of a model.
-        """
-        text = f"{self.request.path_params['owner']}/{self.request.path_params['name']}"
-        try:
-            return str(ModelName.parse(text))
-        except InvalidName as error:
-            raise ModelNotFound(f"There is no model {text[:120]}.", remedy=error.remedy) from error
-
-    def number(self, field: str) -> int | None:
-        """A version number from the query; None where there is none or it is no number."""
-        text = self.request.query_params.get(field, "")
-        return int(text) if _NUMBER.fullmatch(text) else None
-
-
-Page = Callable[[Visit], Response]
-Answer = Callable[[Request], Awaitable[Response]]
-
-
 def routes(house: House) -> list[BaseRoute]:
     """Every path of the dashboard. They answer whatever nobody before them did, so they come last."""
     model = "/{owner:dashboard_word}/{name}"
@@ -94,56 +55,17 @@ def routes(house: House) -> list[BaseRoute]:
 
     return [
         static_files(),
-        _page(house, "/", _models),
-        _page(house, "/workers", _workers),
-        _route("/login", show_sign_in, method="GET"),
-        _route("/login", post_sign_in, method="POST"),
-        _route("/logout", sign_out, method="POST"),
-        _page(house, model, _model),
-        _page(house, f"{model}/versions", _versions),
-        _page(house, f"{model}/versions/{{number}}", _version),
-        _page(house, "/{first:dashboard_word}", _nothing),
-        _page(house, "/{first:dashboard_word}/{rest:path}", _nothing),
+        page_route(house, "/", _models),
+        page_route(house, "/workers", _workers),
+        route("/login", show_sign_in, method="GET"),
+        route("/login", post_sign_in, method="POST"),
+        route("/logout", sign_out, method="POST"),
+        page_route(house, model, _model),
+        page_route(house, f"{model}/versions", _versions),
+        page_route(house, f"{model}/versions/{{number}}", _version),
+        page_route(house, "/{first:dashboard_word}", _nothing),
+        page_route(house, "/{first:dashboard_word}/{rest:path}", _nothing),
     ]
-
-
-def _page(house: House, path: str, page: Page) -> Route:
-    """A page that is read: services are plain functions, so it runs in the thread pool."""
-
-    def look(request: Request) -> Response:
-        principal = principal_of(house, request)
-        request.state.principal = principal
-        return page(Visit(request, house, principal))
-
-    async def answer(request: Request) -> Response:
-        return await run_in_threadpool(look, request)
-
-    return _route(path, answer, method="GET")
-
-
-def _route(path: str, answer: Answer, *, method: str) -> Route:
-    async def endpoint(request: Request) -> Response:
-        try:
-            return await answer(request)
-        except Unauthorized:
-            return ask_to_sign_in(request)
-        except HubError as error:
-            if error.inside:
-                _log.error("page.refused", code=error.code, detail=error.detail, inside=error.inside)
-            return problem_page(request, error, _request_id(request))
-        except Exception:  # noqa: BLE001 - whatever it is, the reader gets a page and the log gets the rest
-            request_id = _request_id(request)
-            _log.exception("page.failed", path=repr(request.url.path), request_id=request_id)
-            error = HubError(
-                "The hub could not make this page.", remedy="Its log says why, under the request id below."
-            )
-            return problem_page(request, error, request_id)
-
-    return Route(path, endpoint, methods=[method], middleware=SECURED)
-
-
-def _request_id(request: Request) -> str:
-    return str(getattr(request.state, "request_id", None) or uuid4().hex)
 
 
 def _models(visit: Visit) -> Response:
@@ -190,7 +112,7 @@ def _versions(visit: Visit) -> Response:
 def _version(visit: Visit) -> Response:
     name, text = visit.model_name, visit.request.path_params["number"]
     model = visit.house.browse.model(visit.principal, name)
-    if not _NUMBER.fullmatch(text):
+    if not NUMBER.fullmatch(text):
         raise VersionNotFound(
             f"{text[:40]!r} is not a version number.", remedy=f"See /{name}/versions for those there are."
         )

@@ -22,10 +22,11 @@ import pytest
 from hub.domain.digests import digest_of
 from hub.domain.errors import Conflict, NotAvailable
 from hub.domain.manifest import Manifest
+from hub.maintenance import doctor
 from hub.protocol import paths
 from hub.protocol.schemas import BeginPush, PushTicket
 from hub.runtime import sandbox
-from hub.server import doctor, run
+from hub.server import run
 from hub.settings import Settings
 
 pytestmark = pytest.mark.slow

@@ -1,0 +1,96 @@
+"""What a push announced: its record, and what is held against what the hub has.
+
+Law: what a client says is compared here, never believed.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from uuid import UUID, uuid4, uuid5
+
+from hub.domain.access import Principal
+from hub.domain.errors import BlobNotFound, Conflict, InvalidRequest, ModelNotFound
+from hub.domain.manifest import Draft, Kind
+from hub.domain.names import ModelName
+from hub.protocol.schemas import BeginPush
+from hub.savedmodel.bundle import Span
+from hub.storage.catalog import PushRecord, Transaction, push_not_found
+
+_KEYED_PUSHES = UUID("6f1f2c1e-8a55-4b7a-9d0e-2b6f0f3f7c11")  # pushes named by an Idempotency-Key
+
+
+def announced(tx: Transaction, principal: Principal, push_id: UUID, digests: Sequence[str]) -> dict[str, int]:
+    """The sizes that a push of the principal announced for blobs."""
+    found = tx.announced(push_id, digests)
+    absent = next((digest for digest in digests if digest not in found), None)
+    push = tx.push(push_id) if absent is not None else None
+    if (push.principal if push else found[digests[0]].principal) != principal.name:
+        raise push_not_found(push_id)
+    if push is not None and push.completed is not None:
+        raise Conflict(f"The push {push_id} is complete; it takes no more bytes.")
+    if absent is not None:
+        raise BlobNotFound(f"The push {push_id} announced no blob {absent[:80]}.")
+    return {digest: found[digest].size for digest in digests}
+
+
+def require_sizes(announced: Mapping[str, int], stored: Mapping[str, int | None]) -> None:
+    """Refuse a draft that says of a stored blob that it has another size.
+
+    Raises:
+        InvalidRequest: It does.
+    """
+    for digest, size in stored.items():
+        if size not in (None, announced[digest]):
+            raise InvalidRequest(f"Blob {digest} has another size than the {announced[digest]} bytes announced.")
+
+
+def known_digests(draft: Draft) -> dict[Span, str]:
+    """What was hashed while the files were put together: a tensor that is a blob of its own has the blob's digest."""
+    known: dict[Span, str] = {}
+    for file in draft.files:
+        offset = 0
+        for blob in file.blobs:
+            known[file.path, offset, blob.size] = blob.digest
+            offset += blob.size
+    return known
+
+
+def check_model(tx: Transaction, name: ModelName, kind: Kind) -> None:
+    """Refuse a push to a model of the other kind.
+
+    Raises:
+        Conflict: It is.
+    """
+    try:
+        model = tx.model(name)
+    except ModelNotFound:
+        return
+    if model.kind is not kind:
+        raise Conflict(f"{name} is a {model.kind.value}, this is a {kind.value}.", remedy="Push it under another name.")
+
+
+def record(principal: Principal, name: ModelName, request: BeginPush, idempotency_key: str | None) -> PushRecord:
+    """The record of a push as it begins; with a key, always under the same id."""
+    is_keyed = idempotency_key is not None
+    return PushRecord(
+        id=uuid5(_KEYED_PUSHES, f"{principal.name}\0{idempotency_key}") if is_keyed else uuid4(),
+        model=name,
+        draft=request.draft,
+        alias=request.alias,
+        message=request.message,
+        card=request.card,
+        is_private=request.is_private,
+        principal=principal.name,
+        created_at=datetime.now(UTC),
+        completed=None,
+    )
+
+
+def same_push(tx: Transaction, push: PushRecord) -> PushRecord:
+    """The push that was begun with the same key, if it is for the same thing."""
+    before = tx.push(push.id)
+    if replace(before, created_at=push.created_at, completed=None) != push:
+        raise Conflict(
+            "This Idempotency-Key was used for another push.", remedy="Send a key of its own with each push."
+        )
+    return before
