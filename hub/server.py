@@ -12,25 +12,29 @@ import os
 import shutil
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import grpc
 import structlog
 import uvicorn
+from starlette.types import ASGIApp
 
 from hub.api.app import create_app
 from hub.api.connection import Connection
 from hub.api.facades import oip_rpc, tfserving_rpc
 from hub.api.facades.rpc import rpc_server
+from hub.api.handover import adopt
 from hub.client.config import save_credentials
 from hub.domain.errors import Conflict, ExtraMissing, HubError, NotAvailable
 from hub.engine.engine import Engine
 from hub.engine.local import LocalEngine
 from hub.engine.supervisor import Batching
+from hub.outlets import Outlets
 from hub.runtime import sandbox
 from hub.runtime.devices import find_devices
 from hub.runtime.limits import Limits
@@ -81,16 +85,24 @@ def run(settings: Settings) -> None:
             blobs = open_store(settings.storage)
             snapshots = open_snapshots(settings, blobs)
             engine = local_engine(settings, catalog, snapshots, run_folder)
-            house = furnish(settings, catalog, blobs, snapshots, engine)
+            outlets = Outlets(settings, engine, settings.outlets)
+            house = furnish(settings, catalog, blobs, snapshots, engine, outlets.metrics)
             _welcome_administrator(house, url)
-            _serve(house, listener, url)
+            _serve(house, listener, url, outlets)
         finally:
             catalog.close()
             tracing.stop()
 
 
-def furnish(settings: Settings, catalog: Catalog, blobs: BlobStore, snapshots: Snapshots, engine: Engine) -> House:
-    """Make the services over stores and an engine."""
+def furnish(
+    settings: Settings,
+    catalog: Catalog,
+    blobs: BlobStore,
+    snapshots: Snapshots,
+    engine: Engine,
+    counted_elsewhere: Callable[[], list[bytes]] = list,
+) -> House:
+    """Make the services over stores and an engine; see ``Health`` for the last."""
     return House(
         settings=settings,
         engine=engine,
@@ -104,7 +116,7 @@ def furnish(settings: Settings, catalog: Catalog, blobs: BlobStore, snapshots: S
         validations=Validations(catalog, blobs, engine),
         pulls=Pulls(catalog, blobs, is_relayed=settings.relay),
         sweeps=open_sweeps(settings, catalog, blobs),
-        health=Health(catalog, blobs, engine, partial(sandbox.in_force, settings.sandbox)),
+        health=Health(catalog, blobs, engine, partial(sandbox.in_force, settings.sandbox), counted_elsewhere),
         predictions=Predictions(catalog, snapshots, engine),
     )
 
@@ -247,10 +259,11 @@ def _welcome_administrator(house: House, url: str) -> None:
 
 
 class _Server(uvicorn.Server):
-    """Serves gRPC too, and says where it is once it is there."""
+    """Serves gRPC too, keeps the outlets, and says where it is once it is there."""
 
-    def __init__(self, config: uvicorn.Config, url: str, house: House) -> None:
+    def __init__(self, config: uvicorn.Config, url: str, house: House, outlets: Outlets) -> None:
         super().__init__(config)
+        self._outlets = outlets
         self.url = url
         self._house = house
         self._rpc: grpc.aio.Server | None = None
@@ -261,6 +274,8 @@ class _Server(uvicorn.Server):
         if not self.started:
             return
         rpc_port = await self._open_rpc()
+        if sockets:
+            self._outlets.start(sockets[0], partial(adopt, self))
         # What was imported stays: the collector need not walk it again and again, while everybody waits.
         gc.collect()
         gc.freeze()
@@ -278,29 +293,36 @@ class _Server(uvicorn.Server):
         return port
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Let what is under way finish: gRPC first, because the engine ends with the rest."""
+        """Let what is under way finish: outlets and gRPC first, because the engine ends with the rest."""
+        await self._outlets.stop()
         if self._rpc is not None:
             await self._rpc.stop(self._house.settings.drain_s)
         await super().shutdown(sockets)
 
 
-def _serve(house: House, listener: socket.socket, url: str) -> None:
-    config = uvicorn.Config(
-        create_app(house, pages.routes(house)),
-        http=Connection,
+def server_config(app: ASGIApp, settings: Settings, connection: Any, *, has_life: bool = False) -> uvicorn.Config:
+    """How HTTP is served; ``has_life`` where the application starts and stops something."""
+    return uvicorn.Config(
+        app,
+        http=connection,
         loop="uvloop",
         ws="none",
-        lifespan="on",
+        lifespan="on" if has_life else "off",
         log_config=None,
         access_log=False,
         server_header=False,
         timeout_keep_alive=KEEP_ALIVE_S,
-        timeout_graceful_shutdown=house.settings.drain_s,
+        timeout_graceful_shutdown=settings.drain_s,
     )
+
+
+def _serve(house: House, listener: socket.socket, url: str, outlets: Outlets) -> None:
+    app = create_app(house, pages.routes(house))
+    config = server_config(app, house.settings, Connection, has_life=True)
     # uvicorn drains at these signals, then raises them again: here they have done their work by then.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _already_drained)
-    server = _Server(config, url, house)
+    server = _Server(config, url, house, outlets)
     server.run(sockets=[listener])
     _log.info("server.stopped")
     if not server.started:

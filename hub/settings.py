@@ -4,6 +4,7 @@ Laws: read once, frozen; an argument beats the environment, the environment beat
 """
 
 import ipaddress
+import os
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -26,6 +27,7 @@ class Settings(BaseSettings):
         database_url: SQLAlchemy URL; None means SQLite in ``data_dir``.
         storage_url: ``file:///…``, ``s3://bucket/prefix?endpoint_url=…``; None means a folder in ``data_dir``.
         devices: Devices to serve on (``gpu:0``, ``cpu:0``); empty means all GPUs, else one CPU.
+        api_processes: Processes that answer predictions over HTTP; None means one for every two cores, at most four.
         workers: Worker processes where no device is named; None means one for each device found.
         preload: References of the versions that are loaded before anybody asks for them.
         anonymous: What people without a token may do; None means ``read`` on loopback, else ``none``.
@@ -37,7 +39,7 @@ class Settings(BaseSettings):
         sweep_grace_s: How long bytes stay after nobody was found to need them.
         push_life_s: How long a push may be under way before it is given up.
         request_max_bytes: Largest predict body.
-        requests_in_flight: Predictions one worker may have waiting before callers are told to come back.
+        requests_in_flight: Predictions one API process may have waiting before callers are told to come back.
         batch_max_rows: Rows of the largest batch that is computed at once.
         batch_delay_ms: How long requests that are no full batch wait for others, even though the device is free.
         predict_deadline_s: Longest one prediction may take.
@@ -59,6 +61,7 @@ class Settings(BaseSettings):
     storage_url: str | None = None
     engine: Literal["local"] = "local"
     devices: tuple[str, ...] = ()
+    api_processes: Annotated[int, Field(ge=1, le=64)] | None = None
     workers: Annotated[int, Field(ge=1, le=64)] | None = None
     preload: tuple[str, ...] = ()
     anonymous: Anonymous | None = None
@@ -79,6 +82,12 @@ class Settings(BaseSettings):
     drain_s: Annotated[int, Field(ge=0)] = 20
     log_format: Literal["console", "json"] = "console"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @property
+    def outlets(self) -> int:
+        """API processes beside the hub's own."""
+        cores = len(os.sched_getaffinity(0))
+        return (self.api_processes or min(4, max(1, cores // 2))) - 1
 
     @property
     def rpc_port(self) -> int:

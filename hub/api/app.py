@@ -11,13 +11,15 @@ from typing import Any
 
 import structlog
 from fastapi import FastAPI
-from starlette.routing import BaseRoute
+from starlette.applications import Starlette
+from starlette.routing import BaseRoute, Mount
 from starlette.types import ASGIApp
 
 from hub import __version__
 from hub.api import problems
 from hub.api.facades import heads, oip, tfserving
 from hub.api.front import Front
+from hub.api.handover import not_served
 from hub.api.middleware import Observed
 from hub.api.routes import administration, aliases, downloads, models, probes, pushes
 from hub.domain.access import HUB
@@ -75,6 +77,15 @@ def create_app(house: House, pages: Sequence[BaseRoute] = ()) -> ASGIApp:
     app.add_middleware(Observed, request_max_bytes=house.settings.request_max_bytes)
     facades = (oip, tfserving, heads, downloads)
     return Front(app, [way for facade in facades for way in facade.short_ways(house)])
+
+
+def create_outlet_app(house: House) -> ASGIApp:
+    """Put together what an outlet answers: the protocols of predictions."""
+    app = Starlette(routes=[*tfserving.routes(house), *oip.routes(house), Mount("/", not_served)])
+    app.state.house = house
+    problems.install(app)
+    app.add_middleware(Observed, request_max_bytes=house.settings.request_max_bytes)
+    return Front(app, [way for facade in (oip, tfserving, heads) for way in facade.short_ways(house)])
 
 
 @asynccontextmanager

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import structlog
-from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
+from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -23,7 +23,7 @@ NO_ANSWER = 499  # nginx' number for a client that left; nobody reads it but the
 _log = structlog.get_logger(__name__)
 
 
-def install(app: FastAPI) -> None:
+def install(app: Starlette) -> None:
     """Make ``app`` answer with problems."""
     app.add_exception_handler(HubError, _hub_error)
     app.add_exception_handler(RequestValidationError, _validation_error)

@@ -173,7 +173,7 @@ class Engine(Protocol):
             What was measured, and the golden samples as ``hub.protocol.golden`` writes them (None: nothing answered).
 
         Raises:
-            NotAvailable: No process can be started, or the engine was stopped.
+            NotAvailable: No process can be started, the engine was stopped, or it leaves probes to another.
         """
         ...
 

@@ -161,6 +161,7 @@ class Link:
         for frame in frames:
             request_id = frame.header.get("id", 0)
             if not request_id:
+                self.loaded = frame.header.get("resident", self.loaded)
                 self._on_news(frame.header)
                 continue
             timer = self._overdue.pop(request_id, None)

@@ -1,16 +1,16 @@
 """The engine of one machine: one supervised worker process per device, and throw-away processes for probes.
 
-A request waits for a worker that is ready, has its target loaded there if it is not yet, and is sent as the bytes it
-came in. The limits are the engine's: how many requests are inside, and how long each may take.
+How workers are asked is in `hub.engine.asking`; here they are kept, and loaded from snapshots. Other processes that
+ask the same workers are given links to them: see `hub.engine.shared`.
 """
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import structlog
 
@@ -20,33 +20,29 @@ from hub.domain.errors import (
     DigestMismatch,
     HubError,
     NotAvailable,
-    Overloaded,
-    Quarantined,
     WorkerLost,
 )
 from hub.domain.reports import ProbeResult
+from hub.engine.asking import Asking
 from hub.engine.choices import Choices
-from hub.engine.engine import EngineStatus, Inferred, Target
+from hub.engine.engine import EngineStatus, Target
 from hub.engine.goldens import Goldens, ReadGolden
-from hub.engine.link import Link, Told
-from hub.engine.placement import choose
+from hub.engine.link import Link
 from hub.engine.prober import Prober
 from hub.engine.quarantine import Quarantine
 from hub.engine.supervisor import Batching, Supervisor
-from hub.protocol.frames import Frame, Tensor
 from hub.runtime.devices import Device
 from hub.runtime.limits import Limits
 from hub.runtime.orders import Choice, Order
 from hub.runtime.sandbox import Mode
 from hub.storage.snapshots import Snapshots
-from hub.telemetry import metrics, tracing
 
 LOAD_DEADLINE_S = 300.0
 _MAX_REMEMBERED = 1_024
 _log = structlog.get_logger()
 
 
-class LocalEngine:
+class LocalEngine(Asking[Supervisor]):
     """Runs predictions in worker processes of this machine."""
 
     def __init__(
@@ -81,14 +77,15 @@ class LocalEngine:
             probe_limits: What one probe may use.
             sandbox: Whether workers and probes are locked in; see ``hub.runtime.sandbox``.
         """
+        super().__init__(max_in_flight)
         self._snapshots = snapshots
-        self._max_in_flight = max_in_flight
         self._drain_s = drain_s
         self._choices = Choices(tuned_dir or run_dir)
         self._quarantine = Quarantine()
+        self.listeners: list[Callable[[int], None]] = []
         self._loaded_targets: dict[Target, None] = {}  # the most recently loaded last
         self._goldens = Goldens(run_dir / "golden", golden)
-        self._supervisors = [
+        self._posts = [
             Supervisor(
                 Device.parse(device),
                 run_dir / f"worker-{position}",
@@ -97,7 +94,8 @@ class LocalEngine:
                 grace_s=grace_s,
                 on_change=self._note_change,
                 on_tuned=partial(self._note_tuned, Device.parse(device)),
-                on_death=self._quarantine.note_death,
+                on_death=partial(self._note_death, position),
+                on_adopted=partial(self._note_adopted, position),
                 prepare=partial(self._prepare, position),
                 sandbox=sandbox,
                 reads=(snapshots.root, run_dir / "golden"),
@@ -105,120 +103,57 @@ class LocalEngine:
             for position, device in enumerate(devices)
         ]
         self._prober = Prober(run_dir / "probes", probe_limits or Limits(), sandbox)
-        self._ready = asyncio.Event()
-        self._idle = asyncio.Event()
-        self._idle.set()
-        self._in_flight = 0
-        self._is_stopping = False
         self._loads: dict[tuple[Supervisor, Target], asyncio.Task[None]] = {}
 
     async def start(self) -> None:
         """Start the workers; returns before they are ready."""
-        for supervisor in self._supervisors:
+        for supervisor in self._posts:
             supervisor.start()
 
     async def stop(self) -> None:
         """Refuse new requests, wait a while for those inside, end the workers."""
-        self._is_stopping = True
-        self._ready.set()  # who waits for a worker that is not ready is told now
-        try:
-            await asyncio.wait_for(self._idle.wait(), self._drain_s)
-        except TimeoutError:
-            _log.warning("engine.drain_incomplete", in_flight=self._in_flight)
-        await asyncio.gather(*(supervisor.stop() for supervisor in self._supervisors), self._prober.stop())
+        await self._finish(self._drain_s)
+        await asyncio.gather(*(supervisor.stop() for supervisor in self._posts), self._prober.stop())
 
     def status(self) -> EngineStatus:
         """How the workers are now."""
         return EngineStatus(
             tuple(
                 replace(supervisor.status(), choices=self._choices.known(supervisor.loaded, supervisor.device))
-                for supervisor in self._supervisors
+                for supervisor in self._posts
             ),
             self._quarantine.held,
         )
 
-    async def infer(
-        self, target: Target, signature: str, inputs: Sequence[Tensor], deadline_s: float, priority: int = 0
-    ) -> list[Tensor]:
-        """Call a signature; see ``Engine.infer``."""
-        return await self._ask_in_time(target, _infer(target, signature, priority), inputs, deadline_s)
+    @property
+    def size(self) -> int:
+        """How many workers there are."""
+        return len(self._posts)
 
-    def start_infer(
-        self,
-        target: Target,
-        signature: str,
-        inputs: Sequence[Tensor],
-        deadline_s: float,
-        priority: int,
-        tell: Callable[[Inferred], None],
-    ) -> Callable[[], None] | None:
-        """Call a signature at once; see ``Engine.start_infer``."""
-        link = self._at_hand(target)
-        if link is None or self._is_stopping or self._in_flight >= self._max_in_flight:
-            return None
-        try:
-            self._quarantine.check(target.digests)
-        except Quarantined:
-            return None
-        self._enter()
+    def connect(self, position: int) -> tuple[socket.socket | None, int | None]:
+        """Another process's end of a stream to a worker, and the worker's process id; None while it is not ready."""
+        supervisor = self._posts[position]
+        return supervisor.connect(), supervisor.status().pid
 
-        def done(told: Told) -> None:
-            self._leave()
-            if isinstance(told, TimeoutError):
-                told = self._too_late(deadline_s)
-            tell(told if isinstance(told, HubError) else self._read(link, target, told))
+    def _note_death(self, position: int, digest: str) -> None:
+        self._quarantine.note_death(digest)
+        self._tell(position)
 
-        def withdraw() -> None:
-            self._leave()
-            link.withdraw(number)
+    def _note_adopted(self, position: int) -> None:
+        self._tell(position)
 
-        try:
-            deadline_at = asyncio.get_running_loop().time() + deadline_s
-            number = link.start(_infer(target, signature, priority), inputs, deadline_at, done)
-        except HubError:
-            self._leave()
-            return None
-        return withdraw
+    def _tell(self, position: int) -> None:
+        for listener in self.listeners:
+            listener(position)
 
-    async def infer_heads(
-        self, target: Target, signatures: Sequence[str], inputs: Sequence[Tensor], deadline_s: float, priority: int = 0
-    ) -> list[list[Tensor]]:
-        """Call several heads on one input; see ``Engine.infer_heads``."""
-        if len(signatures) == 1:
-            return [await self.infer(target, signatures[0], inputs, deadline_s, priority)]
-        heads = list(zip(target.heads, signatures, strict=True))
-        header = {"op": "infer", "trunk": target.trunk_digest, "heads": heads, "priority": priority}
-        header["is_traced"] = tracing.is_recording()
-        answered: list[list[Tensor]] = [[] for _ in heads]
-        for tensor in await self._ask_in_time(target, header, inputs, deadline_s):
-            number, _, name = tensor.name.partition("/")
-            answered[int(number)].append(replace(tensor, name=name))
-        return answered
-
-    async def _ask_in_time(
-        self, target: Target, header: Mapping[str, Any], inputs: Sequence[Tensor], deadline_s: float
-    ) -> list[Tensor]:
-        self._quarantine.check(target.digests)
-        self._enter()
-        deadline_at = asyncio.get_running_loop().time() + deadline_s
-        try:
-            link = self._at_hand(target)
-            if link is not None:
-                answered = self._read(link, target, await link.call(header, inputs, deadline_at))
-                if answered is not None:
-                    return answered
-            async with asyncio.timeout_at(deadline_at):
-                return await self._ask(target, header, inputs, deadline_at)
-        except TimeoutError as error:
-            raise self._too_late(deadline_s) from error
-        finally:
-            self._leave()
-
-    async def load(self, target: Target) -> None:
-        """Have the target loaded on one worker, and its ways to be called measured."""
+    async def load(self, target: Target, position: int | None = None) -> None:
+        """Have the target loaded, on the worker at a position or else on one with its ways to be called measured."""
         self._refuse_when_stopping()
-        self._quarantine.check(target.digests)
-        supervisor = await self._worker_for(target)
+        self._check(target.digests)
+        if position is not None:
+            await self._ensure(self._posts[position], target)
+            return
+        supervisor = await self._post_for(target)
         await self._ensure(supervisor, target)
         await self._load(supervisor, target, is_tuned=True)
 
@@ -231,54 +166,17 @@ class LocalEngine:
         async with self._orders(Target(digest, trunk_digest), Device("cpu", 0)) as orders:
             return await self._prober.probe(orders[-1], orders[0] if trunk_digest else None)
 
-    def _at_hand(self, target: Target) -> Link | None:
-        """The only worker, where it is ready and has the target; most requests need no more."""
-        only = self._supervisors[0]
-        return only.link if len(self._supervisors) == 1 and target.digest in only.loaded else None
+    def _check(self, digests: Sequence[str]) -> None:
+        self._quarantine.check(digests)
 
-    async def _ask(
-        self, target: Target, header: Mapping[str, Any], inputs: Sequence[Tensor], deadline_at: float
-    ) -> list[Tensor]:
-        while True:
-            supervisor = await self._worker_for(target)
-            await self._ensure(supervisor, target)
-            link = supervisor.link
-            if link is None:
-                await asyncio.sleep(0)
-                continue
-            answered = self._read(link, target, await link.call(header, inputs, deadline_at))
-            if answered is not None:
-                return answered
+    def _spread(self, post: Supervisor, target: Target) -> None:
+        self._loading(post, target)
 
-    def _read(self, link: Link, target: Target, reply: Frame) -> list[Tensor] | None:
-        """What a worker answered; None where it has not what was asked, having evicted it for another target."""
-        if reply.header.get("not_loaded"):
-            link.loaded = reply.header["resident"]
-            return None
-        if "batch" in reply.header:
-            _observe(target.digests[0], reply.header["batch"])
-        if "traced" in reply.header:
-            traced = reply.header["traced"]
-            facts = {"hub.version": target.digest, "hub.batch.id": traced["batch"], "hub.batch.rows": traced["rows"]}
-            tracing.note_batch(traced["waited_s"], traced["computed_s"], facts)
-        return list(reply.tensors)
-
-    async def _worker_for(self, target: Target) -> Supervisor:
-        while True:
-            choice = choose([supervisor.status() for supervisor in self._supervisors], target.digests)
-            if choice is not None:
-                break
-            self._refuse_when_stopping()
-            await self._ready.wait()
-        if choice.also_load is not None:
-            self._loading(self._supervisors[choice.also_load], target)
-        return self._supervisors[choice.worker]
-
-    async def _ensure(self, supervisor: Supervisor, target: Target) -> None:
-        if all(digest in supervisor.loaded for digest in target.digests):
+    async def _ensure(self, post: Supervisor, target: Target) -> None:
+        if all(digest in post.loaded for digest in target.digests):
             return
         # Shielded: who gives up waiting must not stop a load that others wait for.
-        await asyncio.shield(self._loading(supervisor, target))
+        await asyncio.shield(self._loading(post, target))
 
     def _loading(self, supervisor: Supervisor, target: Target) -> asyncio.Task[None]:
         key = (supervisor, target)
@@ -321,7 +219,7 @@ class LocalEngine:
 
     async def _prepare(self, position: int, link: Link) -> None:
         """Load in a worker that takes another's place what that one has loaded."""
-        supervisor = self._supervisors[position]
+        supervisor = self._posts[position]
         for target in list(self._loaded_targets):
             if all(digest in supervisor.loaded for digest in target.digests):
                 try:
@@ -346,54 +244,3 @@ class LocalEngine:
         root = held.enter_context(self._snapshots.held(digest))
         order = Order.of(digest, root, self._snapshots.manifest(digest))
         return replace(order, choices=self._choices.of(digest, device), golden=self._goldens.path(digest))
-
-    def _enter(self) -> None:
-        self._refuse_when_stopping()
-        if self._in_flight >= self._max_in_flight:
-            raise Overloaded(f"{self._in_flight} requests are being computed already.", remedy="Wait, then try again.")
-        self._in_flight += 1
-        self._idle.clear()
-
-    def _leave(self) -> None:
-        self._in_flight -= 1
-        if self._in_flight == 0:
-            self._idle.set()
-
-    def _refuse_when_stopping(self) -> None:
-        if self._is_stopping:
-            raise NotAvailable("The engine is stopping.", remedy="Try again after the restart.")
-
-    def _too_late(self, deadline_s: float) -> HubError:
-        if not self._is_any_ready():
-            return NotAvailable("No worker is ready yet.", remedy="Try again in a few seconds.")
-        return DeadlineExceeded(
-            f"The model did not answer within {deadline_s:g} s.", remedy="Send less at once, or wait longer."
-        )
-
-    def _is_any_ready(self) -> bool:
-        return any(supervisor.link is not None for supervisor in self._supervisors)
-
-    def _note_change(self) -> None:
-        if self._is_any_ready():
-            self._ready.set()
-        else:
-            self._ready.clear()
-
-
-def _infer(target: Target, signature: str, priority: int) -> dict[str, Any]:
-    return {
-        "op": "infer",
-        "digest": target.digest,
-        "trunk": target.trunk_digest,
-        "signature": signature,
-        "priority": priority,
-        "is_traced": tracing.is_recording(),
-    }
-
-
-def _observe(digest: str, batch: Mapping[str, Any]) -> None:
-    series = metrics.batches_of(digest)
-    series.compute.observe(batch["computed_s"])
-    series.rows.observe(batch["rows"])
-    for seconds in batch["waited_s"]:
-        series.queue.observe(seconds)

@@ -79,7 +79,13 @@ async def _next_line(stream: StreamReader) -> bytes:
 
 
 async def start_module(
-    name: str, module: str, arguments: list[str], device: Device, home: Path, lock: Sequence[str] = ("-m",)
+    name: str,
+    module: str,
+    arguments: list[str],
+    device: Device,
+    home: Path,
+    lock: Sequence[str] = ("-m",),
+    passed: Sequence[socket.socket] = (),
 ) -> Child:
     """Run ``python -m module --fd N --parent PID …``.
 
@@ -90,6 +96,7 @@ async def start_module(
         device: What it may compute on.
         home: A directory of its own.
         lock: What comes before the module, where it runs locked in; see ``hub.runtime.locked``.
+        passed: Sockets that ``arguments`` name by number; they stay open here.
 
     Raises:
         NotAvailable: It cannot be started.
@@ -101,7 +108,7 @@ async def start_module(
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             *command,
-            pass_fds=[theirs.fileno()],
+            pass_fds=[theirs.fileno(), *(each.fileno() for each in passed)],
             start_new_session=True,  # Ctrl-C in a terminal is for the hub, which lets requests inside finish
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,

@@ -5,7 +5,7 @@ Law: a version is refused from its third death on, until ten minutes after the f
 
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 
@@ -34,6 +34,11 @@ class Quarantine:
         times.append(self._clock())
         if self._left_s(digest) > 0:
             _log.warning("version.quarantined", digest=digest, deaths=DEATHS, within_s=WITHIN_S)
+
+    def hold(self, held: Mapping[str, float]) -> None:
+        """Refuse what another process refuses, for as many seconds more."""
+        begun = {digest: self._clock() + left_s - WITHIN_S for digest, left_s in held.items()}
+        self._deaths = {digest: deque([at] * DEATHS, maxlen=DEATHS) for digest, at in begun.items()}
 
     def check(self, digests: Sequence[str]) -> None:
         """Refuse what must not be run.

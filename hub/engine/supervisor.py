@@ -10,14 +10,16 @@ fails nobody, and one that cannot be had leaves the worker as it is.
 
 import asyncio
 import logging
+import socket
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import structlog
 
-from hub.domain.errors import NotAvailable
+from hub.domain.errors import HubError, NotAvailable
 from hub.engine.engine import WorkerState, WorkerStatus
 from hub.engine.link import Link
 from hub.engine.process import Child, start_module
@@ -31,6 +33,7 @@ _FIRST_PAUSE_S = 0.2
 _LONGEST_PAUSE_S = 30.0
 _HEALTHY_S = 60.0
 _REPLACED_WITHIN_S = 600.0
+_SETTLED_WITHIN_S = 300.0
 _WORTH_REPLACING_S = 600.0  # what has leaked so soon would leak again
 _log = structlog.get_logger()
 
@@ -50,10 +53,14 @@ class Batching:
 
 @dataclass(slots=True, eq=False)
 class _Life:
-    """A worker process and the link to it; ``ready`` once it has said hello, with what its versions may take."""
+    """A worker process and the link to it; ``ready`` once it has said hello, with what its versions may take.
+
+    Others' links to it go in through its ``door``.
+    """
 
     child: Child
     link: Link
+    door: socket.socket
     marks: Path
     began: float
     ready: asyncio.Event = field(default_factory=asyncio.Event)
@@ -75,6 +82,7 @@ class Supervisor:
         on_tuned: Callable[[str, Mapping[str, Choice]], None],
         on_death: Callable[[str], None],
         prepare: Callable[[Link], Awaitable[None]],
+        on_adopted: Callable[[], None] = lambda: None,
         sandbox: Mode = "auto",
         reads: Sequence[Path] = (),
     ) -> None:
@@ -90,6 +98,7 @@ class Supervisor:
             on_tuned: Told how a version's signatures are called best on this device.
             on_death: Told of the version that ran when a process ended by itself or was stuck, where it was one.
             prepare: Has a process that takes another's place load what that one has loaded.
+            on_adopted: Called when requests go to another process, so that others ask for a link to it.
             sandbox: Whether it is locked in.
             reads: The folders with what it is ordered to load.
         """
@@ -102,6 +111,7 @@ class Supervisor:
         self._on_tuned = on_tuned
         self._on_death = on_death
         self._prepare = prepare
+        self._on_adopted = on_adopted
         self._sandbox: Mode = sandbox
         self._reads = tuple(reads)
         self._life: _Life | None = None
@@ -121,6 +131,20 @@ class Supervisor:
     def loaded(self) -> Mapping[str, int]:
         """Bytes of each version that is loaded where requests go."""
         return self._life.link.loaded if self._life else {}
+
+    def connect(self) -> socket.socket | None:
+        """Another process's end of a stream to where requests go; None while no process is ready."""
+        if self._life is None:
+            return None
+        ours, theirs = socket.socketpair()
+        try:
+            socket.send_fds(self._life.door, [b"+"], [theirs.fileno()])
+        except OSError:  # it has just ended, which is told elsewhere
+            ours.close()
+            return None
+        finally:
+            theirs.close()
+        return ours
 
     def recycle(self) -> None:
         """Have the worker replaced by a new process, while it goes on serving."""
@@ -182,21 +206,29 @@ class Supervisor:
         """Start a process."""
         batching = self._batching
         marks = home / "marks"
-        arguments = ["--device", str(self.device), "--marks", str(marks)]
+        door, inside = socket.socketpair()
+        arguments = ["--device", str(self.device), "--marks", str(marks), "--door", str(inside.fileno())]
         arguments += ["--max-rows", str(batching.max_rows), "--delay-s", str(batching.delay_s)]
         if self._wanted_budget_bytes is not None:
             arguments += ["--budget-bytes", str(self._wanted_budget_bytes)]
         for folder in self._reads:  # only what is there already can be opened to a locked process
             await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
         lock = locked.command(self._sandbox, home, self._reads, has_gpu=self.device.kind == "gpu")
-        child = await start_module(f"worker {self.device}", "hub.runtime.worker", arguments, self.device, home, lock)
+        name, module = f"worker {self.device}", "hub.runtime.worker"
+        try:
+            child = await start_module(name, module, arguments, self.device, home, lock, [inside])
+        except BaseException:
+            door.close()
+            raise
+        finally:
+            inside.close()
         link = Link(
             grace_s=self._grace_s,
             on_stuck=child.kill,
             on_news=lambda news: self._hear(life, news),
             on_end=lambda: self._lose(life),
         )
-        life = _Life(child, link, marks, asyncio.get_running_loop().time())
+        life = _Life(child, link, door, marks, asyncio.get_running_loop().time())
         self._lives.append(life)
         await link.connect(child.socket)
         return life
@@ -206,6 +238,7 @@ class Supervisor:
         self._lives.remove(life)
         is_by_itself = life.link.is_ended and not self._is_stopping
         life.link.close()
+        life.door.close()
         life.child.kill()
         code = await life.child.ended()
         level = logging.WARNING if is_by_itself else logging.INFO
@@ -216,11 +249,13 @@ class Supervisor:
         if life in self._lives and not self._is_stopping:
             suspects = read_marks(life.marks)
             _log.warning("worker.died", device=str(self.device), pid=life.child.pid, running=sorted(suspects))
-            if len(suspects) == 1:  # of several, who has nothing to do with it would be blamed too
-                self._on_death(*suspects)
+        else:
+            suspects = set()
         if life is self._life:
             self._life = None
             self._enter("restarting")
+        if len(suspects) == 1:  # of several, who has nothing to do with it would be blamed too
+            self._on_death(*suspects)
 
     def _adopt(self, life: _Life) -> None:
         """Send requests there from now on."""
@@ -228,6 +263,7 @@ class Supervisor:
         self._wants_another.clear()
         _log.info("worker.ready", device=str(self.device), pid=life.child.pid, budget_bytes=life.budget_bytes)
         self._enter("ready")
+        self._on_adopted()
 
     async def _wants_replacement(self, life: _Life) -> bool:
         """Wait until a process is to be replaced; False where it has ended."""
@@ -258,9 +294,16 @@ class Supervisor:
             life.began = asyncio.get_running_loop().time()  # not again at once
             return None
         self._adopt(successor)
-        await life.link.drain()
+        await self._settle(life)
         await self._end(life)
         return successor
+
+    async def _settle(self, life: _Life) -> None:
+        """Wait until nobody waits for a process any more, here or in other processes."""
+        await life.link.drain()
+        deadline_at = asyncio.get_running_loop().time() + _SETTLED_WITHIN_S
+        with suppress(HubError, TimeoutError):  # it has ended, or somebody does not let go of it
+            await life.link.call({"op": "settle"}, (), deadline_at)
 
     def _hear(self, life: _Life, news: Mapping[str, Any]) -> None:
         if "tuned" in news:
@@ -270,7 +313,7 @@ class Supervisor:
             _log.warning("worker.leaks", device=str(self.device), pid=life.child.pid, bytes=news["leaked_bytes"])
             if life is self._life and asyncio.get_running_loop().time() - life.began > _WORTH_REPLACING_S:
                 self.recycle()
-        else:
+        elif "budget_bytes" in news:
             life.budget_bytes = news["budget_bytes"]
             life.ready.set()
 

@@ -1,15 +1,19 @@
-"""A worker: one process that owns one device, and answers frames over one stream (``python -m hub.runtime.worker``).
+"""A worker: one process that owns one device, and answers frames over streams (``python -m hub.runtime.worker``).
 
 The event loop reads, writes and decides; device threads, one for each stream of the device, call TensorFlow; what is
 loaded is loaded beside them. Messages by their ``op``: ``load`` (``orders``, ``is_tuned``), ``infer`` (``digest``,
 ``trunk``, ``signature``, ``priority``, tensors; or ``trunk`` and ``heads``, pairs of digest and signature, for many
 heads at once) and ``cancel`` (the ``id`` of a request, which is dropped if it waits still). Every ``load`` and
 ``infer`` gets exactly one reply with its ``id``: tensors, or a ``problem``, or ``not_loaded``, or ``cancelled``; one
-that ``is_traced`` is told of its batch as well. The first frame tells the worker's ``budget_bytes``; other frames with
-the id 0 tell how a version was ``tuned``, and of ``leaked_bytes``.
+that ``is_traced`` is told of its batch as well. The first frame tells the worker's ``budget_bytes`` and what is
+``resident``; others with the id 0 tell what is resident now, how a version was ``tuned``, and of ``leaked_bytes``.
+
+The stream of the engine that started the worker is there from the beginning. Those of other processes that ask come
+through the ``door``, a socket over which the engine passes them; ``settle`` is answered once they have all ended.
 
 Laws: a model's error is an answer, never the end of the worker; no reply names a path of this machine; no request waits
-while a stream is free; when the stream ends the process ends, whatever the device threads do.
+while a stream is free; when the engine's stream ends the process ends, whatever the device threads do; what another
+process asked, and what it may read, is nobody else's.
 """
 
 import argparse
@@ -51,6 +55,8 @@ _MAX_REMEMBERED = 1_024
 _SHORT_S = 0.001
 _NICENESS = 5  # where cores are few, who takes requests goes before who computes them: batches grow, and all are served
 _NO_CHOICE = Choice()
+_ID_BITS = 48  # of a number that is a stream's and a request's
+_ENGINE = 0
 _log = structlog.get_logger()
 
 
@@ -65,7 +71,7 @@ class _Place:
 
 
 class Worker:
-    """Serves one stream until it ends."""
+    """Serves the engine's stream until it ends, and others beside it."""
 
     def __init__(self, device: Device, budget_bytes: int, marks: Marks, *, max_rows: int, delay_s: float) -> None:
         """Answer once connected.
@@ -78,7 +84,9 @@ class Worker:
             delay_s: How long what is no full batch waits for others.
         """
         self._max_rows = max_rows
-        self._stream = FrameStream(self._take, self._end)
+        self._senders: dict[int, FrameStream] = {}
+        self._streams_so_far = 0
+        self._settling: list[int] = []
         self._ended = asyncio.Event()
         self._sizes = tuple(size for size in _GPU_SIZES if size <= max_rows) if device.kind == "gpu" else ()
         self._marks = marks
@@ -94,21 +102,62 @@ class Worker:
         self._batches = 0
         self._loop = asyncio.get_running_loop()
 
-    async def serve(self, connected: socket.socket, hello: dict[str, Any]) -> None:
-        """Say hello, and answer until the stream ends."""
-        await asyncio.get_running_loop().create_connection(lambda: self._stream, sock=connected)
-        self._send(0, hello)
+    async def serve(self, connected: socket.socket, door: socket.socket, hello: dict[str, Any]) -> None:
+        """Say hello, and answer until the engine's stream ends.
+
+        Args:
+            connected: The engine's stream.
+            door: Where others' streams come from; not blocking.
+            hello: What each is told first.
+        """
+        await self._admit(connected, hello)
+        self._loop.add_reader(door, self._open, door, hello)
         await self._ended.wait()
 
-    def _end(self, trouble: Exception | None) -> None:
-        _log.info("stream.ended", trouble=repr(trouble) if trouble else None)
-        self._ended.set()
+    async def _admit(self, connected: socket.socket, hello: dict[str, Any]) -> None:
+        number = self._streams_so_far
+        self._streams_so_far += 1
+        stream = FrameStream(partial(self._take, number), partial(self._end, number))
+        self._senders[number] = stream
+        await self._loop.create_connection(lambda: stream, sock=connected)
+        self._send(number << _ID_BITS, {**hello, "resident": self._residents.sizes})
 
-    def _take(self, frames: list[Frame]) -> None:
+    def _open(self, door: socket.socket, hello: dict[str, Any]) -> None:
+        """Take the streams that have come."""
+        try:
+            _, passed, _, _ = socket.recv_fds(door, 1, 16)
+        except OSError:
+            passed = []
+        if not passed:
+            self._loop.remove_reader(door)  # the engine has gone, and its stream with it
+        for file in passed:
+            task = asyncio.create_task(self._admit(socket.socket(fileno=file), hello))
+            self._loads.add(task)
+            task.add_done_callback(self._loads.discard)
+
+    def _end(self, number: int, trouble: Exception | None) -> None:
+        _log.info("stream.ended", number=number, trouble=repr(trouble) if trouble else None)
+        del self._senders[number]
+        if number == _ENGINE:
+            self._ended.set()
+        for request_id in [held for held in self._held if held >> _ID_BITS == number]:
+            self._withdraw(request_id)
+        self._settle()
+
+    def _settle(self) -> None:
+        """Tell who wants to know that nobody but the engine is connected."""
+        if len(self._senders) == 1:
+            while self._settling:
+                self._send(self._settling.pop(), {"settled": True})
+
+    def _take(self, number: int, frames: list[Frame]) -> None:
         for frame in frames:
-            request_id, op = int(frame.header["id"]), frame.header["op"]
+            request_id, op = number << _ID_BITS | int(frame.header["id"]), frame.header["op"]
             if op == "cancel":
                 self._cancel(request_id)
+            elif op == "settle":
+                self._settling.append(request_id)
+                self._settle()
             elif op == "load":
                 task = asyncio.create_task(self._load(request_id, frame.header))
                 self._loads.add(task)
@@ -118,9 +167,15 @@ class Worker:
         self._dispatch()
 
     def _cancel(self, request_id: int) -> None:
-        if self._queues.remove(request_id) is not None:
-            self._residents.let_go(self._held.pop(request_id))
+        if self._withdraw(request_id):
             self._send(request_id, {"cancelled": True})
+
+    def _withdraw(self, request_id: int) -> bool:
+        """Drop a request that waits still; whether it did."""
+        if self._queues.remove(request_id) is None:
+            return False
+        self._residents.let_go(self._held.pop(request_id))
+        return True
 
     async def _load(self, request_id: int, header: dict[str, Any]) -> None:
         try:
@@ -130,15 +185,17 @@ class Worker:
             self._fail(request_id, error, "")
         else:
             self._send(request_id, {"resident": self._residents.sizes})
+        for number in self._senders:
+            self._send(number << _ID_BITS, {"resident": self._residents.sizes})
         self._forget_places()
 
     def _tuned(self, digest: str, choices: dict[str, Choice]) -> None:
         self._forget_places()
         dumped = {name: choice.dump() for name, choice in choices.items()}
-        self._send(0, {"tuned": digest, "choices": dumped})
+        self._send(_ENGINE, {"tuned": digest, "choices": dumped})
 
     def _leaked(self, leaked_bytes: int) -> None:
-        self._send(0, {"leaked_bytes": leaked_bytes})
+        self._send(_ENGINE, {"leaked_bytes": leaked_bytes})
 
     def _infer(self, request_id: int, frame: Frame) -> None:
         header = frame.header
@@ -238,16 +295,19 @@ class Worker:
         waited_s = [began - job.arrived for job in jobs]
         # What was seen of a batch travels once, with its first answer.
         facts = {"batch": {"computed_s": took_s, "rows": rows, "waited_s": waited_s}}
-        buffers: list[Buffer] = []
+        replies: dict[int, list[Buffer]] = {}
         self._batches += 1
         for job, answer in zip(jobs, answers, strict=True):
             self._residents.let_go(self._held.pop(job.id))
             if job.is_traced:
                 times = {"waited_s": began - job.arrived, "computed_s": took_s}
                 facts = facts | {"traced": {"batch": self._batches, "rows": rows, **times}}
-            buffers += _encoded(job.id, answer, facts, lane.key[0].signature)
+            encoded = _encoded(job.id, answer, facts, lane.key[0].signature)
+            replies.setdefault(job.id >> _ID_BITS, []).extend(encoded)
             facts = {}
-        self._stream.send(buffers)
+        for number, buffers in replies.items():
+            if number in self._senders:
+                self._senders[number].send(buffers)
 
     def _remember(self, version: str, took_s: float) -> None:
         """How long a version's batches take: one that took long counts at once, short ones only by and by."""
@@ -257,10 +317,19 @@ class Worker:
         self._seconds[version] = max(took_s, before + (took_s - before) / 8)
 
     def _send(self, request_id: int, facts: dict[str, Any]) -> None:
-        self._stream.send(encode_frame({"id": request_id, **facts}))
+        stream = self._senders.get(request_id >> _ID_BITS)
+        if stream is not None:
+            stream.send(encode_frame({"id": _own_id(request_id), **facts}))
 
     def _fail(self, request_id: int, error: Exception, signature: str) -> None:
-        self._stream.send(_encoded(request_id, error, {}, signature))
+        stream = self._senders.get(request_id >> _ID_BITS)
+        if stream is not None:
+            stream.send(_encoded(request_id, error, {}, signature))
+
+
+def _own_id(request_id: int) -> int:
+    """A request's number on its own stream."""
+    return request_id & ((1 << _ID_BITS) - 1)
 
 
 def _call(resident: Resident, name: str) -> Call:
@@ -278,11 +347,11 @@ def _may_join(feeding: Call, heads: Sequence[Call]) -> bool:
 def _encoded(request_id: int, answer: Answers | Exception, facts: dict[str, Any], signature: str) -> list[Buffer]:
     try:
         if not isinstance(answer, Exception):
-            return encode_frame({"id": request_id, **facts}, answer)
+            return encode_frame({"id": _own_id(request_id), **facts}, answer)
     except HubError as error:
         answer = error
     _log.info("request.failed", signature=signature, error=repr(answer)[:2000])
-    return encode_frame({"id": request_id, "problem": to_problem(model_failed(answer, signature))})
+    return encode_frame({"id": _own_id(request_id), "problem": to_problem(model_failed(answer, signature))})
 
 
 async def run(options: argparse.Namespace) -> None:
@@ -296,13 +365,16 @@ async def run(options: argparse.Namespace) -> None:
     budget = options.budget_bytes if options.budget_bytes is not None else default_budget(device)
     freeze()
     worker = Worker(device, budget, Marks(options.marks), max_rows=options.max_rows, delay_s=options.delay_s)
-    await worker.serve(socket.socket(fileno=options.fd), {"budget_bytes": budget})
+    door = socket.socket(fileno=options.door)
+    door.setblocking(False)
+    await worker.serve(socket.socket(fileno=options.fd), door, {"budget_bytes": budget})
 
 
 def main() -> None:
     """Run a worker for the engine that started this process."""
     parser = argparse.ArgumentParser(prog="hub.runtime.worker", description="Serve one device.")
     parser.add_argument("--fd", type=int, required=True, help="connected socket, inherited")
+    parser.add_argument("--door", type=int, required=True, help="socket that others' streams come from, inherited")
     parser.add_argument("--parent", type=int, required=True, help="process to die with")
     parser.add_argument("--device", type=Device.parse, required=True)
     parser.add_argument("--marks", type=Path, required=True, help="file that says which versions run")

@@ -28,12 +28,16 @@ class _Last:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """The health use case; ``sandbox`` says what models are locked in by, or raises."""
+    """The health use case; ``sandbox`` says what models are locked in by, or raises.
+
+    ``counted_elsewhere`` has the metrics of other processes of this hub.
+    """
 
     catalog: Catalog
     blobs: BlobStore
     engine: Engine
     sandbox: Callable[[], str]
+    counted_elsewhere: Callable[[], list[bytes]] = list
     _last: _Last = field(default_factory=_Last, repr=False)
 
     def status(self) -> HubStatus:
@@ -50,7 +54,12 @@ class Health:
         self._last.status, self._last.at = status, time.monotonic()
         return status
 
-    def measure(self) -> None:
+    def exposition(self) -> bytes:
+        """All metrics in Prometheus' text format, those of other processes added to them."""
+        self._measure()
+        return metrics.exposition(self.counted_elsewhere())
+
+    def _measure(self) -> None:
         """Bring the metrics about workers up to date."""
         workers = self.engine.status().workers
         metrics.WORKERS.clear()

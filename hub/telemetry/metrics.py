@@ -4,10 +4,22 @@ Law: labels take few values (a route, never a path; a status, never a message). 
 version is labelled by its digest's first digits, which tell nothing to who may not see it, and only so many are.
 """
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    Metric,
+    disable_created_metrics,
+    generate_latest,
+)
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.registry import Collector
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 disable_created_metrics()  # a second series for each counter, which nobody reads
@@ -96,6 +108,32 @@ def batches_of(digest: str) -> BatchSeries:
     return _batches[digest]
 
 
-def exposition() -> bytes:
-    """All metrics in Prometheus' text format."""
-    return generate_latest(REGISTRY)
+class _Summed(Collector):
+    """What several processes have counted, added up."""
+
+    def __init__(self, texts: Sequence[bytes]) -> None:
+        self._texts = texts
+
+    def collect(self) -> Iterator[Metric]:
+        """See `prometheus_client.registry.Collector`."""
+        metrics: dict[str, Metric] = {}
+        sums: dict[str, dict[tuple[str, tuple[tuple[str, str], ...]], float]] = {}
+        for metric in chain.from_iterable(text_string_to_metric_families(text.decode()) for text in self._texts):
+            metrics.setdefault(metric.name, Metric(metric.name, metric.documentation, metric.type))
+            summed = sums.setdefault(metric.name, {})
+            for sample in metric.samples:
+                key = sample.name, tuple(sample.labels.items())
+                summed[key] = summed.get(key, 0.0) + sample.value
+        for name, metric in metrics.items():
+            for (sample, labels), value in sums[name].items():
+                metric.add_sample(sample, dict(labels), value)
+            yield metric
+
+
+def exposition(others: Sequence[bytes] = ()) -> bytes:
+    """All metrics in Prometheus' text format, with what other processes have counted added to them."""
+    if not others:
+        return generate_latest(REGISTRY)
+    together = CollectorRegistry()
+    together.register(_Summed([generate_latest(REGISTRY), *others]))
+    return generate_latest(together)

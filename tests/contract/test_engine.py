@@ -23,10 +23,12 @@ from hub.domain.tensors import TensorSpec
 from hub.engine.engine import Engine, Target
 from hub.engine.local import LocalEngine
 from hub.engine.memory import MemoryEngine, MemoryVersion
+from hub.engine.shared import OutletEngine
 from hub.protocol.frames import Tensor, from_numpy, to_numpy
 from hub.protocol.golden import Sample, read_golden, write_golden
 from hub.storage.blobs.memory import MemoryBlobStore
 from hub.storage.snapshots import Snapshots
+from tests.support.outlet_engine import attach
 
 pytestmark = pytest.mark.slow
 VECTORS = Signature(
@@ -92,7 +94,7 @@ def _local_engine(tiny_models: Path, publish: Callable[..., str], folder: Path) 
     return LocalEngine(snapshots, ["cpu:0"], folder / "run", max_in_flight=LIMIT, grace_s=0.5), targets
 
 
-@pytest.fixture(scope="module", params=["memory", "local"])
+@pytest.fixture(scope="module", params=["memory", "local", "outlet"])
 def bench(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     if request.param == "memory":
         engine, targets = _memory_engine()
@@ -101,8 +103,15 @@ def bench(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         engine, targets = _local_engine(models, publish, tmp_path_factory.mktemp("engine"))
     with asyncio.Runner() as runner:
         runner.run(engine.start())
-        yield Bench(runner, engine, targets)
+        asked = runner.run(_outlet_of(engine)) if request.param == "outlet" else engine
+        yield Bench(runner, asked, targets)
+        runner.run(asked.stop())
         runner.run(engine.stop())
+
+
+async def _outlet_of(engine: Engine) -> Engine:
+    assert isinstance(engine, LocalEngine)
+    return attach(engine, LIMIT)[0]
 
 
 def vectors(rows: int = 1) -> Tensor:
@@ -187,6 +196,10 @@ def test_a_model_that_never_ends_meets_its_deadline_and_stops_nobody_else_for_ev
 
 
 def test_a_probe_says_what_answered_and_its_golden_samples_are_what_the_engine_answers(bench: Bench) -> None:
+    if isinstance(bench.engine, OutletEngine):
+        with pytest.raises(NotAvailable, match="probes nothing"):
+            bench.runner.run(bench.engine.probe(bench.targets["doubler"].digest, None))
+        return
     result, golden = bench.runner.run(bench.engine.probe(bench.targets["doubler"].digest, None))
     assert result.loader == "object_graph"
     assert result.signatures[SERVING_DEFAULT].status == "answered"

@@ -8,10 +8,11 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
@@ -39,15 +40,19 @@ class RunningHub:
 
 
 @contextmanager
-def serving(home: Path, *options: str) -> Iterator[RunningHub]:
+def serving(home: Path, *options: str, environment: Mapping[str, str] = MappingProxyType({})) -> Iterator[RunningHub]:
     """A hub on a free port with a data folder and an account of its own, ready; it must end cleanly."""
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("HUB_")}
-    environment |= {
-        "HOME": str(home),
-        "XDG_CONFIG_HOME": str(home / "config"),
-        "HUB_CACHE": str(home / "cache"),
-        "TF_CPP_MIN_LOG_LEVEL": "3",
-    }
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith("HUB_")}
+    environment = (
+        inherited
+        | dict(environment)
+        | {
+            "HOME": str(home),
+            "XDG_CONFIG_HOME": str(home / "config"),
+            "HUB_CACHE": str(home / "cache"),
+            "TF_CPP_MIN_LOG_LEVEL": "3",
+        }
+    )
     log = home / "hub.log"
     with log.open("wb") as output:
         command = [*HUB, "serve", "--port", "0", "--data-dir", str(home / "data"), "--device", "cpu:0", *options]
@@ -72,7 +77,7 @@ def running_hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHub
         yield hub
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def start_hub() -> Callable[..., AbstractContextManager[RunningHub]]:
     """Starts a hub in a home folder, with options of ``hub serve``."""
     return serving

@@ -24,6 +24,7 @@ from hub.runtime.limits import Limits
 from hub.savedmodel.inspect import inspect
 from hub.storage.blobs.memory import MemoryBlobStore
 from hub.storage.snapshots import Snapshots
+from tests.support.outlet_engine import attach
 
 pytestmark = pytest.mark.slow
 CORPUS = Path(os.environ.get("HUB_TEST_CORPUS") or Path(__file__).parents[3] / "shared" / "savedmodels")
@@ -170,12 +171,13 @@ def test_a_version_that_keeps_killing_workers_is_not_run_for_a_while_and_others_
 
 
 def test_a_worker_is_replaced_while_it_serves_and_nobody_fails(bench: Bench) -> None:
-    (supervisor,) = bench.engine._supervisors
+    (supervisor,) = bench.engine._posts
     head_of = bench.target("trunk")
     targets = [bench.target("doubler"), head_of, bench.target("head", trunk=head_of.digest)]
     names = ["x", "inputs", "inputs"]
 
     async def crowd() -> tuple[set[int | None], list[int], dict[str, int]]:
+        outlet, leave = attach(bench.engine)
         for target in targets:
             await bench.engine.load(target)
         first = bench.engine.status().workers[0]
@@ -187,6 +189,8 @@ def test_a_worker_is_replaced_while_it_serves_and_nobody_fails(bench: Bench) -> 
             while not stop.is_set():
                 answer = await bench.ask(targets[at], [vectors(names[at])])
                 assert len(answer) > 0
+                beside = await outlet.infer(targets[at], SERVING_DEFAULT, [vectors(names[at])], 60)
+                assert len(beside) == len(answer)
                 counts[at] += 1
 
         working = [asyncio.create_task(work(at)) for at in range(len(targets)) for _ in range(3)]
@@ -200,6 +204,8 @@ def test_a_worker_is_replaced_while_it_serves_and_nobody_fails(bench: Bench) -> 
         stop.set()
         await asyncio.gather(*working)
         pids.add(bench.engine.status().workers[0].pid)
+        await outlet.stop()
+        leave()
         return pids, counts, taken_over
 
     before = bench.engine.status().workers[0].restarts
@@ -212,7 +218,7 @@ def test_a_worker_is_replaced_while_it_serves_and_nobody_fails(bench: Bench) -> 
 
 
 def test_a_worker_that_cannot_be_replaced_stays(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    (supervisor,) = bench.engine._supervisors
+    (supervisor,) = bench.engine._posts
     bench.infer(bench.target("doubler"), [vectors()])
     pid = bench.engine.status().workers[0].pid
 

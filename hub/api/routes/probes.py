@@ -26,5 +26,4 @@ def readyz(house: HouseDep, response: Response) -> HubStatus:
 @router.get("/metrics", response_class=Response)
 def read_metrics(house: HouseDep) -> Response:
     """What Prometheus reads."""
-    house.health.measure()
-    return Response(metrics.exposition(), media_type=metrics.CONTENT_TYPE)
+    return Response(house.health.exposition(), media_type=metrics.CONTENT_TYPE)
