@@ -39,15 +39,9 @@ def print_breaks(error: BreaksCallers) -> None:
 
 def print_outlook(outlook: Outlook) -> None:
     """Say on stderr, before anything is sent, that callers will break and how."""
-    breaks = outlook.breaks
-    if outlook.before is None or not breaks:
-        return
-    say(f"WARNING: this BREAKS callers of {outlook.before.reference} (interface {outlook.before.interface}):")
-    for change in breaks[:_SHOWN_CHANGES]:
-        say(f"  breaking {change.rule}: {change.message}")
-    if len(breaks) > _SHOWN_CHANGES:
-        say(f"  and {len(breaks) - _SHOWN_CHANGES:,} more")
-    say(f"It will be interface {outlook.interface}. With --no-break nothing would be pushed.")
+    text = outlook.warning()
+    if text:
+        say(text)
 
 
 def print_pushed(pushed: Pushed, *, as_json: bool) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 from hub.client import pull as pulls
 from hub.client import push as pushes
 from hub.client.operations import Operations
-from hub.client.outlook import OutlookSink, unheeded
+from hub.client.outlook import OutlookSink, warn
 from hub.client.predict import Predictor
 from hub.client.progress import ProgressSink, silent
 
@@ -48,7 +48,7 @@ class Client(Operations):
         no_break: bool = False,
         limit_rate: float | None = None,
         progress: ProgressSink = silent,
-        foreseen: OutlookSink = unheeded,
+        foreseen: OutlookSink = warn,
     ) -> pushes.Pushed:
         """Publish a SavedModel directory or a Keras model; see :func:`hub.client.push.push`."""
         return pushes.push(

@@ -3,6 +3,7 @@
 Law: what is compared here are the contracts that the hub will compare, by the very rules; the hub does it again.
 """
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -18,6 +19,8 @@ from hub.savedmodel.inspect import Inspection
 
 _NEWEST = 1_000
 _NAMED_RULES = 10
+_SHOWN_CHANGES = 20
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +42,26 @@ class Outlook:
         """The changes that callers will notice."""
         return breaking(self.changes)
 
+    def warning(self) -> str:
+        """What to tell people before it happens, in several lines; empty where no caller breaks."""
+        breaks = self.breaks
+        if self.before is None or not breaks:
+            return ""
+        lines = [f"WARNING: this BREAKS callers of {self.before.reference} (interface {self.before.interface}):"]
+        lines += [f"  breaking {change.rule}: {change.message}" for change in breaks[:_SHOWN_CHANGES]]
+        if len(breaks) > _SHOWN_CHANGES:
+            lines.append(f"  and {len(breaks) - _SHOWN_CHANGES:,} more")
+        return "\n".join([*lines, f"It will be interface {self.interface}, unless you refuse breaks (no-break)."])
+
 
 OutlookSink = Callable[[Outlook], None]
 
 
-def unheeded(_: Outlook) -> None:
-    """Tells nobody."""
+def warn(outlook: Outlook) -> None:
+    """Log what breaks; without a handler of the program's own, Python shows it on stderr."""
+    text = outlook.warning()
+    if text:
+        _log.warning("%s", text)
 
 
 def look_ahead(client: Operations, model: str, inspection: Inspection, lineage: Sequence[Edge]) -> Outlook:

@@ -24,7 +24,7 @@ from pydantic import ValidationError
 from hub.client.digesting import Source, cut_files, sources
 from hub.client.http import ATTEMPTS
 from hub.client.operations import Operations
-from hub.client.outlook import Outlook, OutlookSink, look_ahead, require_no_break, unheeded
+from hub.client.outlook import Outlook, OutlookSink, look_ahead, require_no_break, warn
 from hub.client.pace import Pace
 from hub.client.places import Places
 from hub.client.progress import Meter, Progress, ProgressSink, Stage, silent
@@ -92,7 +92,7 @@ def push(
     no_break: bool = False,
     limit_rate: float | None = None,
     progress: ProgressSink = silent,
-    foreseen: OutlookSink = unheeded,
+    foreseen: OutlookSink = warn,
     client: Operations | None = None,
 ) -> Pushed:
     """Publish a SavedModel directory or a Keras model.
@@ -110,7 +110,7 @@ def push(
         no_break: Refuse what breaks callers of the version before; the hub refuses it too.
         limit_rate: Most bytes per second.
         progress: Told how far it is.
-        foreseen: Told what the push will mean for callers, before a byte is sent.
+        foreseen: Told what the push will mean for callers, before a byte is sent; by default breaks are logged.
         client: The hub; by default the one of the environment.
 
     Raises:

@@ -103,6 +103,18 @@ def test_programs_are_told_what_is_foreseen(client: Client, make_model: MakeMode
     assert caught.value.facts["changes"][0]["rule"] == "input.resized"
 
 
+def test_who_does_not_listen_is_warned_in_the_log(
+    client: Client, make_model: MakeModel, caplog: pytest.LogCaptureFixture
+):
+    client.push(make_model(), "acme/echo")
+    client.push(make_model("same", notes=b"2"), "acme/echo")
+    assert not caplog.records
+    client.push(make_model("wide", width=3), "acme/echo")
+    (record,) = caplog.records
+    assert record.levelname == "WARNING"
+    assert "this BREAKS callers of acme/echo@2 (interface 1):" in record.getMessage()
+
+
 def test_a_head_breaks_its_callers_when_its_trunk_takes_something_else(client: Client, make_model: MakeModel):
     client.push(make_model("trunk"), "acme/trunk")
     client.push(make_model("wide", width=3), "acme/trunk")
