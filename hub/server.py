@@ -42,6 +42,8 @@ from hub.services.access import Access
 from hub.services.aliases import Aliases
 from hub.services.audit import Audits
 from hub.services.browse import Browse
+from hub.services.diff import Diffs
+from hub.services.drift import Drifts
 from hub.services.health import Health
 from hub.services.house import House
 from hub.services.predict import Predictions
@@ -109,6 +111,7 @@ def furnish(
         access=Access(catalog, settings.anonymous_policy),
         audits=Audits(catalog),
         browse=Browse(catalog, engine),
+        diffs=Diffs(catalog, Drifts(blobs)),
         aliases=Aliases(catalog),
         yanks=Yanks(catalog),
         removals=Removals(catalog, snapshots),

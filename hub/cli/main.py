@@ -10,6 +10,7 @@ import typer
 
 from hub.cli import admin, alias, token
 from hub.cli.demo import demo
+from hub.cli.diff import diff
 from hub.cli.inspect import inspect
 from hub.cli.lineage import lineage
 from hub.cli.login import login, whoami
@@ -41,6 +42,7 @@ _COMMANDS: tuple[tuple[Callable[..., None], str], ...] = (
     (show, "hub show acme/resnet50@7"),
     (versions, "hub versions acme/resnet50"),
     (lineage, "hub lineage acme/flowers-head@1"),
+    (diff, "hub diff acme/resnet50@6 acme/resnet50@7"),
     (yank, "hub yank acme/resnet50@3 --reason 'wrong preprocessing'"),
     (rm, "hub rm acme/resnet50@3"),
     (verify, "hub verify acme/resnet50@7"),

@@ -26,6 +26,9 @@ def push(
     message: Annotated[str, typer.Option(help="What is new in this version.")] = "",
     is_private: Annotated[bool, typer.Option("--private", help="Only people with a token see the model.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check and hash, send nothing.")] = False,
+    no_break: Annotated[
+        bool, typer.Option("--no-break", help="Refuse to push what would break callers of the version before.")
+    ] = False,
     limit_rate: RateOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -34,9 +37,9 @@ def push(
     Prints the new reference on stdout.
     """
     from hub.cli.progress import shown_progress
-    from hub.cli.pushing import print_findings, print_pushed, read_card
+    from hub.cli.pushing import print_breaks, print_findings, print_outlook, print_pushed, read_card
     from hub.client.push import push as send
-    from hub.domain.errors import InvalidModel
+    from hub.domain.errors import BreaksCallers, InvalidModel
 
     rate = check_rate(limit_rate)
     try:
@@ -50,10 +53,15 @@ def push(
                 message=message,
                 is_private=is_private or None,
                 dry_run=dry_run,
+                no_break=no_break,
+                foreseen=print_outlook,
                 limit_rate=rate,
                 progress=progress,
             )
     except InvalidModel as error:
         print_findings(error)
+        raise
+    except BreaksCallers as error:
+        print_breaks(error)
         raise
     print_pushed(pushed, as_json=json)

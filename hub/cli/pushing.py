@@ -3,9 +3,13 @@
 from pathlib import Path
 
 from hub.cli.output import put, put_json, say, size_text
+from hub.client.outlook import Outlook
 from hub.client.push import Pushed
-from hub.domain.errors import InvalidModel, InvalidRequest
+from hub.domain.errors import BreaksCallers, InvalidModel, InvalidRequest
 from hub.domain.reports import Report
+from hub.domain.versions import Version
+
+_SHOWN_CHANGES = 20
 
 
 def read_card(path: Path | None) -> str | None:
@@ -27,23 +31,59 @@ def print_findings(error: InvalidModel) -> None:
         say(f"{finding['severity']} {finding['rule']}: {finding['message']}{place}")
 
 
+def print_breaks(error: BreaksCallers) -> None:
+    """Say on stderr every change that would break callers."""
+    for change in error.facts.get("changes", ())[:_SHOWN_CHANGES]:
+        say(f"breaking {change['rule']}: {change['message']}")
+
+
+def print_outlook(outlook: Outlook) -> None:
+    """Say on stderr, before anything is sent, that callers will break and how."""
+    text = outlook.warning()
+    if text:
+        say(text)
+
+
 def print_pushed(pushed: Pushed, *, as_json: bool) -> None:
     """Print what came of it."""
     if as_json:
         version = pushed.version.model_dump(mode="json") if pushed.version else None
         report = pushed.report.model_dump(mode="json")
         facts = {"is_existing": pushed.is_existing, "size": pushed.size, "sent": pushed.sent}
-        put_json({"version": version, "report": report} | facts)
+        changes = [change.model_dump(mode="json") for change in pushed.outlook.changes] if pushed.outlook else None
+        put_json({"version": version, "report": report, "changes": changes} | facts)
         return
     say(_answers(pushed.report))
     if pushed.version is None:
+        say(_foretold(pushed.outlook))
         say(f"This would be taken: {size_text(pushed.size)}. Nothing was sent.")
         return
     if pushed.is_existing:
         say("The model has this very content already; nothing was sent.")
     else:
         say(f"{size_text(pushed.sent)} of {size_text(pushed.size)} had to be sent.")
+    say(_interface(pushed.version, pushed.outlook))
     put(pushed.version.reference)
+
+
+def _foretold(outlook: Outlook | None) -> str:
+    if outlook is None:
+        return "The hub could not be asked what this means for callers."
+    if outlook.before is None:
+        return f"It would be the first version, with interface {outlook.interface}."
+    if outlook.breaks:
+        return f"It would be interface {outlook.interface}, because it breaks callers of {outlook.before.reference}."
+    return f"It would keep interface {outlook.interface}: every call of {outlook.before.reference} still works."
+
+
+def _interface(version: Version, outlook: Outlook | None) -> str:
+    before = outlook.before if outlook else None
+    if before is None or before.number >= version.number:
+        return f"interface {version.interface}"
+    if version.interface == before.interface:
+        return f"interface {version.interface} (as before: every call of {before.reference} still works)"
+    stay = f"callers of {before.model}~{before.interface} stay where they are"
+    return f"interface {version.interface} (new: {stay})"
 
 
 def _answers(report: Report) -> str:

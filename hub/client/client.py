@@ -16,6 +16,7 @@ import numpy as np
 from hub.client import pull as pulls
 from hub.client import push as pushes
 from hub.client.operations import Operations
+from hub.client.outlook import OutlookSink, warn
 from hub.client.predict import Predictor
 from hub.client.progress import ProgressSink, silent
 
@@ -44,8 +45,10 @@ class Client(Operations):
         message: str = "",
         is_private: bool | None = None,
         dry_run: bool = False,
+        no_break: bool = False,
         limit_rate: float | None = None,
         progress: ProgressSink = silent,
+        foreseen: OutlookSink = warn,
     ) -> pushes.Pushed:
         """Publish a SavedModel directory or a Keras model; see :func:`hub.client.push.push`."""
         return pushes.push(
@@ -58,8 +61,10 @@ class Client(Operations):
             message=message,
             is_private=is_private,
             dry_run=dry_run,
+            no_break=no_break,
             limit_rate=limit_rate,
             progress=progress,
+            foreseen=foreseen,
             client=self,
         )
 

@@ -20,6 +20,7 @@ from hub.domain.errors import HubUnreachable, TransferFailed
 from hub.domain.manifest import Kind, Manifest
 from hub.domain.versions import Model, Version
 from hub.protocol import paths
+from hub.protocol.diffs import VersionDiff
 from hub.protocol.schemas import (
     AliasList,
     AskPlaces,
@@ -144,6 +145,11 @@ class Operations:
     def resolve(self, reference: str) -> Version:
         """The version that a reference means now."""
         return self._read(Version, self.http.request("GET", paths.RESOLVE, params={"ref": reference}))
+
+    def diff(self, before: str, after: str, *, is_whole: bool = False) -> VersionDiff:
+        """What differs between two references' versions, and whether it breaks callers of the first."""
+        query = {"from": before, "to": after, "all": is_whole or None}
+        return self._read(VersionDiff, self.http.request("GET", paths.DIFF, params=query))
 
     def manifest(self, version: Version) -> Manifest:
         """A version's manifest, checked against its digest.

@@ -1,6 +1,6 @@
 """Push: a directory, or a Keras model, becomes a version of a model in a hub.
 
-1. Inspect: the very checks the hub will run, before a byte is sent.
+1. Inspect: the very checks the hub will run and what callers of the version before will notice, before a byte is sent.
 2. Hash every file once, and say what there is.
 3. Send the blobs that the hub does not have.
 4. Complete; the hub checks and tries the version; wait for its verdict.
@@ -24,11 +24,20 @@ from pydantic import ValidationError
 from hub.client.digesting import Source, cut_files, sources
 from hub.client.http import ATTEMPTS
 from hub.client.operations import Operations
+from hub.client.outlook import Outlook, OutlookSink, look_ahead, require_no_break, warn
 from hub.client.pace import Pace
 from hub.client.places import Places
 from hub.client.progress import Meter, Progress, ProgressSink, Stage, silent
 from hub.client.transfer import Transfer
-from hub.domain.errors import BlobsMissing, ExtraMissing, InvalidModel, InvalidName, NotAvailable
+from hub.domain.errors import (
+    BlobsMissing,
+    ExtraMissing,
+    HubUnreachable,
+    InvalidModel,
+    InvalidName,
+    NotAvailable,
+    Unauthorized,
+)
 from hub.domain.lineage import Edge, EdgeKind
 from hub.domain.manifest import Draft, File, Kind
 from hub.domain.names import ModelName, parse_reference
@@ -52,6 +61,7 @@ class Pushed:
         is_existing: The model had this content already.
         size: Bytes of all files.
         sent: Bytes that had to be sent.
+        outlook: What was foreseen for callers of the version before; None where a dry run did not reach the hub.
     """
 
     version: Version | None
@@ -59,6 +69,7 @@ class Pushed:
     is_existing: bool
     size: int
     sent: int
+    outlook: Outlook | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +89,10 @@ def push(
     message: str = "",
     is_private: bool | None = None,
     dry_run: bool = False,
+    no_break: bool = False,
     limit_rate: float | None = None,
     progress: ProgressSink = silent,
+    foreseen: OutlookSink = warn,
     client: Operations | None = None,
 ) -> Pushed:
     """Publish a SavedModel directory or a Keras model.
@@ -94,13 +107,16 @@ def push(
         message: What is new in this version.
         is_private: Whether only people with a token see the model; None leaves it as it is.
         dry_run: Check and hash, send nothing.
+        no_break: Refuse what breaks callers of the version before; the hub refuses it too.
         limit_rate: Most bytes per second.
         progress: Told how far it is.
+        foreseen: Told what the push will mean for callers, before a byte is sent; by default breaks are logged.
         client: The hub; by default the one of the environment.
 
     Raises:
         InvalidName: The name is not one.
         InvalidModel: It is not a model a hub takes; ``facts["findings"]`` says why.
+        BreaksCallers: It breaks callers, and ``no_break`` was asked for.
         DigestMismatch: A file changed meanwhile.
         ExtraMissing: A Keras model is pushed where TensorFlow is not installed.
         HubUnreachable: No answer from the hub.
@@ -112,13 +128,16 @@ def push(
         progress(Progress(Stage.INSPECT))
         inspection = _accepted(content.root)
         lineage = content.lineage + _edges(hub, inspection.signatures, head_of, derived_from)
+        outlook = _foresee(hub, str(model), inspection, lineage, dry_run=dry_run, no_break=no_break)
+        if outlook is not None:
+            foreseen(outlook)
         files = _cut(content.root, progress)
         size = sum(file.size for file in files)
         if dry_run:
-            return Pushed(None, inspection.report, is_existing=False, size=size, sent=0)
+            return Pushed(None, inspection.report, is_existing=False, size=size, sent=0, outlook=outlook)
         request = BeginPush(
             model=str(model),
-            draft=_draft(files, lineage),
+            draft=_draft(files, lineage, keeps_interface=no_break),
             alias=alias,
             message=message,
             card=card,
@@ -129,7 +148,8 @@ def push(
         if alias is not None and alias not in final.version.aliases:
             hub.set_alias(str(model), alias, version.number)
             final = hub.version(str(model), version.number)
-    return Pushed(final.version, final.report, is_existing=ticket.existing is not None, size=size, sent=sent)
+    is_existing = ticket.existing is not None
+    return Pushed(final.version, final.report, is_existing=is_existing, size=size, sent=sent, outlook=outlook)
 
 
 def _target(name: str, alias: str | None) -> tuple[ModelName, str | None]:
@@ -203,16 +223,38 @@ def _head_edge(client: Operations, signatures: Mapping[str, Signature], trunk: V
     return Edge(kind=EdgeKind.HEAD_OF, model=trunk.model, number=trunk.number, digest=trunk.digest, signature=name)
 
 
+def _foresee(
+    client: Operations,
+    model: str,
+    inspection: Inspection,
+    lineage: tuple[Edge, ...],
+    *,
+    dry_run: bool,
+    no_break: bool,
+) -> Outlook | None:
+    """What the push will mean for callers; None for a dry run without a hub to ask."""
+    try:
+        outlook = look_ahead(client, model, inspection, lineage)
+    except (HubUnreachable, Unauthorized):
+        if dry_run and not no_break:
+            return None
+        raise
+    if no_break:
+        require_no_break(model, outlook)
+    return outlook
+
+
 def _cut(root: Path, progress: ProgressSink) -> tuple[File, ...]:
     layout = read_layout(root)
     meter = Meter(progress, Stage.HASH, layout.size)
     return cut_files(root, {path: entry.size for path, entry in layout.files.items()}, meter.add)
 
 
-def _draft(files: tuple[File, ...], lineage: tuple[Edge, ...]) -> Draft:
+def _draft(files: tuple[File, ...], lineage: tuple[Edge, ...], *, keeps_interface: bool) -> Draft:
     is_head = any(edge.kind is EdgeKind.HEAD_OF for edge in lineage)
     try:
-        return Draft(kind=Kind.HEAD if is_head else Kind.TRUNK, files=files, lineage=lineage)
+        kind = Kind.HEAD if is_head else Kind.TRUNK
+        return Draft(kind=kind, files=files, lineage=lineage, keeps_interface=keeps_interface)
     except ValidationError as error:
         reason = error.errors()[0]["msg"].removeprefix("Value error, ")
         raise InvalidModel(f"The files cannot be a version: {reason}.") from error

@@ -17,6 +17,7 @@
     │   ├── VersionNotReady
     │   ├── VersionYanked
     │   ├── HasDependents
+    │   ├── BreaksCallers
     │   └── AliasLocked
     ├── TooLarge                  413  more than a limit allows
     ├── Invalid                   422  the content is wrong
@@ -151,6 +152,12 @@ class HasDependents(Conflict):
     """Heads or derived versions still hang on it."""
 
     code = "has-dependents"
+
+
+class BreaksCallers(Conflict):
+    """The new version would break callers of the one before, and may not."""
+
+    code = "breaks-callers"
 
 
 class AliasLocked(Conflict):

@@ -87,13 +87,17 @@ class TensorEntry(BaseModel):
 
 
 class Draft(BaseModel):
-    """What a client announces: the files and where they came from. The hub works out the rest itself."""
+    """What a client announces: the files and where they came from. The hub works out the rest itself.
+
+    ``keeps_interface`` makes it a condition that the version breaks no caller of the one before.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     kind: Kind
     files: Annotated[tuple[File, ...], Field(min_length=1, max_length=MAX_FILES)]
     lineage: Annotated[tuple[Edge, ...], Field(max_length=MAX_EDGES)] = ()
+    keeps_interface: bool = False
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -1,7 +1,7 @@
 """Signatures and the tuning face: how a version is called and how it is trained on.
 
-Laws: ``interface_breaks(a, a)`` is empty; what it returns says, one sentence each, why a caller of the old version
-fails on the new one. ``compose`` gives the signature a head answers with when it is called on its trunk's input.
+Law: ``compose`` gives the signature a head answers with when it is called on its trunk's input. What a change of
+signatures means for callers is ``hub.domain.interfaces``' to say.
 """
 
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pydantic import BaseModel, ConfigDict
 
 from hub.domain.errors import InvalidModel, SignatureNotFound
-from hub.domain.tensors import Shape, TensorSpec, format_shape
+from hub.domain.tensors import Shape, TensorSpec
 
 SERVING_DEFAULT = "serving_default"
 
@@ -66,51 +66,6 @@ def choose_signature(signatures: Mapping[str, Signature], name: str | None = Non
     raise SignatureNotFound(
         f"There is no {wanted}.", remedy=f"Name one of {sorted(signatures)}.", signatures=sorted(signatures)
     )
-
-
-def is_wider(new: Shape, old: Shape) -> bool:
-    """Whether every concrete shape that ``old`` allows is allowed by ``new``."""
-    if new is None:
-        return True
-    if old is None or len(new) != len(old):
-        return False
-    return all(wide is None or wide == narrow for wide, narrow in zip(new, old, strict=True))
-
-
-def interface_breaks(old: Mapping[str, Signature], new: Mapping[str, Signature]) -> list[str]:
-    """Why callers of ``old`` break on ``new``; empty when they do not."""
-    breaks: list[str] = []
-    for name, before in old.items():
-        after = new.get(name)
-        if after is None:
-            breaks.append(f"signature {name} was removed")
-            continue
-        breaks += [f"signature {name}: {reason}" for reason in _input_breaks(before, after)]
-        breaks += [f"signature {name}: {reason}" for reason in _output_breaks(before, after)]
-    return breaks
-
-
-def _input_breaks(before: Signature, after: Signature) -> list[str]:
-    reasons = [f"input {key} was removed" for key in before.inputs if key not in after.inputs]
-    reasons += [f"input {key} was added" for key in after.inputs if key not in before.inputs]
-    for key in before.inputs.keys() & after.inputs.keys():
-        was, now = before.inputs[key], after.inputs[key]
-        if was.dtype != now.dtype:
-            reasons.append(f"input {key} changed from {was.dtype} to {now.dtype}")
-        elif not is_wider(now.shape, was.shape):
-            reasons.append(f"input {key} narrowed from {format_shape(was.shape)} to {format_shape(now.shape)}")
-    return sorted(reasons)
-
-
-def _output_breaks(before: Signature, after: Signature) -> list[str]:
-    reasons = [f"output {key} was removed" for key in before.outputs if key not in after.outputs]
-    for key in before.outputs.keys() & after.outputs.keys():
-        was, now = before.outputs[key], after.outputs[key]
-        if was.dtype != now.dtype:
-            reasons.append(f"output {key} changed from {was.dtype} to {now.dtype}")
-        elif not is_wider(was.shape, now.shape):
-            reasons.append(f"output {key} changed from {format_shape(was.shape)} to {format_shape(now.shape)}")
-    return sorted(reasons)
 
 
 def pair_features(trunk: Signature, head: Signature) -> dict[str, str]:

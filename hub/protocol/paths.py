@@ -8,6 +8,7 @@ What each takes and answers (bodies are classes of ``hub.protocol.schemas`` and 
     GET    model                                                      -> Model
     DELETE model                                                      -> 204
     GET    RESOLVE     ?ref=owner/name:stable                         -> Version
+    GET    DIFF        ?from=REF &to=REF &all=                        -> VersionDiff (hub.protocol.diffs)
     GET    versions    ?before= &limit=                               -> VersionPage
     GET    version     ?wait_s= (answers once it is not validating)   -> VersionDetail
     DELETE version                                                    -> 204
@@ -40,6 +41,7 @@ WHOAMI = f"{API}/whoami"
 PUSHES = f"{API}/pushes"
 MODELS = f"{API}/models"
 RESOLVE = f"{API}/resolve"
+DIFF = f"{API}/diff"
 TOKENS = f"{API}/tokens"
 AUDIT = f"{API}/admin/audit"
 WORKERS = f"{API}/workers"

@@ -10,11 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from hub.domain.access import Principal, Scope
-from hub.domain.errors import InvalidModel, NotFound
+from hub.domain.errors import NotFound
 from hub.domain.lineage import Edge
-from hub.domain.manifest import Kind, Manifest
+from hub.domain.manifest import Kind
 from hub.domain.names import ModelName, parse_reference
-from hub.domain.signatures import Signature, compose
 from hub.domain.versions import Model, State, Version
 from hub.engine.engine import Engine
 from hub.protocol.schemas import (
@@ -30,6 +29,7 @@ from hub.protocol.schemas import (
     WorkerState,
 )
 from hub.runtime.orders import Choice
+from hub.services.contracts import answered_signatures
 from hub.storage.catalog import Catalog, Transaction
 
 POLL_S = 0.1
@@ -99,7 +99,7 @@ class Browse:
         with self.catalog.read() as tx:
             principal.see(tx.model(model))
             record = tx.record(model, number)
-            signatures = _answered_signatures(tx, record.manifest)
+            signatures = answered_signatures(tx, record.manifest)
         probe = record.report.probe
         return VersionDetail(
             version=record.version,
@@ -227,16 +227,3 @@ def _children(tx: Transaction, principal: Principal, version: Version) -> tuple[
 def _reference(tx: Transaction, principal: Principal, digest: str) -> str | None:
     versions = tx.version_by_digest(digest)
     return next((version.reference for version in versions if _is_visible(tx, principal, version.model)), None)
-
-
-def _answered_signatures(tx: Transaction, manifest: Manifest) -> dict[str, Signature]:
-    """What the version answers to: a head's signatures on its trunk's input, where the two fit."""
-    edge = manifest.trunk
-    trunks = tx.version_by_digest(edge.digest) if edge else []
-    if edge is None or not trunks:
-        return manifest.signatures
-    trunk = tx.record(ModelName.parse(trunks[0].model), trunks[0].number).manifest
-    try:
-        return compose(trunk.signatures[edge.signature], manifest.signatures)
-    except (KeyError, InvalidModel):
-        return manifest.signatures

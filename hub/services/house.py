@@ -15,6 +15,7 @@ The verbs, for those who write faces (all are plain functions for the thread poo
     browse.version(principal, name, number: int) -> VersionDetail
     browse.resolve(principal, reference: str) -> Version        .lineage(principal, name, number) -> Lineage
     browse.workers(principal) -> WorkerList
+    diffs.diff(principal, before: str, after: str, *, is_whole) -> VersionDiff
     browse.settled(principal, name, number, wait_s) -> VersionDetail                                    # async
     aliases.all(principal, name) -> AliasList                   .set(principal, name, alias, number) -> AliasList
     yanks.yank(principal, name, number, reason) -> Version
@@ -40,6 +41,7 @@ from hub.services.access import Access
 from hub.services.aliases import Aliases
 from hub.services.audit import Audits
 from hub.services.browse import Browse
+from hub.services.diff import Diffs
 from hub.services.health import Health
 from hub.services.predict import Predictions
 from hub.services.pull import Pulls
@@ -60,6 +62,7 @@ class House:
     access: Access
     audits: Audits
     browse: Browse
+    diffs: Diffs
     aliases: Aliases
     yanks: Yanks
     removals: Removals

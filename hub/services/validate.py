@@ -5,7 +5,8 @@ gets its interface number, and only then people find it by name.
 
 Laws: a version is rejected only for what it did itself; a worker that was lost is tried again (at most
 :data:`MAX_LOST` times: a model may well be what kills it); what a crash left validating is taken up at the next start;
-versions of one model are finished one after the other.
+versions of one model are finished one after the other; one that was pushed on condition that it breaks no caller is
+rejected where it does, by what the hub itself saw of it and of the version that is newest at that moment.
 """
 
 import asyncio
@@ -15,13 +16,14 @@ import structlog
 
 from hub.domain.digests import digest_of
 from hub.domain.errors import HubError, NotAvailable, NotFound, WorkerLost
+from hub.domain.interfaces import InterfaceChange, breaking, compare, compared_with, next_interface
 from hub.domain.names import ModelName
-from hub.domain.reports import Finding, ProbeResult, Severity
-from hub.domain.signatures import Signature, compose, interface_breaks
+from hub.domain.reports import Finding, ProbeResult, Report, Severity, Verdict
 from hub.domain.versions import State, Version
 from hub.engine.engine import Engine
 from hub.savedmodel.inspect import merge_probe
 from hub.services.changes import note_verdict, note_wanted_moves
+from hub.services.contracts import contract
 from hub.storage.blobs import BlobStore
 from hub.storage.catalog import Catalog, Transaction, VersionRecord
 from hub.telemetry import metrics
@@ -30,7 +32,9 @@ MAX_LOST = 5
 AT_ONCE = 2
 POLL_S = 5.0
 PAUSE_S = 1.0
+BREAKS = "interface.breaks"
 _NEWEST = 1_000
+_SHOWN_BREAKS = 10
 _log = structlog.get_logger(__name__)
 
 
@@ -158,13 +162,14 @@ class Validations:
             current = tx.version(name, record.version.number)
             if current.state is not State.VALIDATING:
                 return current
+            report, interface = _with_interface(tx, name, record, report)
             wanted, before = tx.wanted_aliases(name, current.number), tx.aliases(name)
             done = tx.finish_version(
                 name,
                 record.version.number,
                 state=State.READY if report.is_accepted else State.REJECTED,
                 report=report,
-                interface=_interface(tx, name, record) if report.is_accepted else None,
+                interface=interface,
                 golden_digest=golden_digest,
             )
             note_verdict(tx, done, report)
@@ -192,22 +197,35 @@ def _gave_up() -> ProbeResult:
     return ProbeResult(loader=None, findings=(finding,))
 
 
-def _interface(tx: Transaction, name: ModelName, record: VersionRecord) -> int:
-    """1 for a model's first accepted version; the newest's number while callers of it still work; else one more."""
-    accepted = [version for version in tx.versions(name, before=None, limit=_NEWEST) if version.interface is not None]
-    if not accepted:
-        return 1
-    before = next((version for version in accepted if version.state is State.READY), accepted[0])
-    old = _answered(tx, tx.record(name, before.number))
-    if not interface_breaks(old, _answered(tx, record)):
-        return before.interface or 1
-    return max(version.interface or 1 for version in accepted) + 1
+def _with_interface(
+    tx: Transaction, name: ModelName, record: VersionRecord, report: Report
+) -> tuple[Report, int | None]:
+    """The interface number an accepted version gets; or the report that rejects it because it may break nobody."""
+    if not report.is_accepted:
+        return report, None
+    versions = tx.versions(name, before=None, limit=_NEWEST)
+    before = compared_with(versions)
+    changes = _changes(tx, before, record)
+    if before is not None and breaking(changes) and tx.keeps_interface(name, record.version.number):
+        return _refused(report, before.reference, breaking(changes)), None
+    return report, next_interface(versions, changes)
 
 
-def _answered(tx: Transaction, record: VersionRecord) -> dict[str, Signature]:
-    edge = record.manifest.trunk
-    if edge is None:
-        return record.manifest.signatures
-    trunk = tx.version_by_digest(edge.digest)[0]
-    signatures = tx.record(ModelName.parse(trunk.model), trunk.number).manifest.signatures
-    return compose(signatures[edge.signature], record.manifest.signatures)
+def _changes(tx: Transaction, before: Version | None, record: VersionRecord) -> list[InterfaceChange]:
+    """What the version changes for callers of the one it is held against."""
+    if before is None:
+        return []
+    old = tx.record(ModelName.parse(before.model), before.number).manifest
+    return compare(contract(tx, old), contract(tx, record.manifest))
+
+
+def _refused(report: Report, before: str, breaks: list[InterfaceChange]) -> Report:
+    """The report of a version that was pushed on condition that it breaks no caller, and does."""
+    shown = "; ".join(f"{change.message} ({change.rule})" for change in breaks[:_SHOWN_BREAKS])
+    more = f"; and {len(breaks) - _SHOWN_BREAKS:,} more" if len(breaks) > _SHOWN_BREAKS else ""
+    message = f"It breaks callers of {before}, and was pushed on condition that it does not: {shown}{more}."
+    remedy = "Keep what callers depend on, or push without --no-break: they then stay with the interface before."
+    finding = Finding(rule=BREAKS, severity=Severity.ERROR, message=message, remedy=remedy)
+    reasons = (*report.servable.reasons, message)
+    verdict = Verdict(answer="no", reasons=reasons)
+    return report.model_copy(update={"findings": (finding, *report.findings), "servable": verdict})

@@ -9,6 +9,7 @@ from hub.domain.manifest import Kind
 from hub.domain.names import MAX_NUMBER
 from hub.domain.versions import Model, Version
 from hub.protocol import paths
+from hub.protocol.diffs import VersionDiff
 from hub.protocol.schemas import Lineage, ModelPage, VersionDetail, VersionPage, Yank
 
 MAX_WAIT_S = 30.0
@@ -37,6 +38,18 @@ def list_models(
 def resolve(house: HouseDep, asking: Asking, ref: Annotated[str, Query(max_length=400)]) -> Version:
     """Tell which version a reference means now."""
     return house.browse.resolve(asking, ref)
+
+
+@router.get(paths.DIFF)
+def diff(
+    house: HouseDep,
+    asking: Asking,
+    before: Annotated[str, Query(alias="from", max_length=400, description="A reference.")],
+    after: Annotated[str, Query(alias="to", max_length=400, description="A reference, also of another model.")],
+    is_whole: Annotated[bool, Query(alias="all", description="What is the same, too.")] = False,
+) -> VersionDiff:
+    """Tell what differs between two versions, and whether it breaks callers of the first."""
+    return house.diffs.diff(asking, before, after, is_whole=is_whole)
 
 
 @router.get(MODEL)

@@ -64,6 +64,11 @@ class PushQueries(Queries):
             raise push_not_found(push_id)
         self.connection.execute(delete(push_blobs).where(push_blobs.c.push_id == push_id))
 
+    def keeps_interface(self, name: ModelName, number: int) -> bool:
+        """Whether a push that became this version made it a condition that no caller breaks."""
+        query = select(pushes.c.draft).where(pushes.c.model == str(name), pushes.c.completed_number == number)
+        return any(row.draft.keeps_interface for row in self.connection.execute(query))
+
 
 def push_not_found(push_id: UUID) -> PushNotFound:
     """The error for a push that is not there, or not the caller's."""

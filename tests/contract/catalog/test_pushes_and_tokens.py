@@ -1,6 +1,7 @@
 """Pushes are completed once; tokens are good until revoked or expired."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -25,6 +26,18 @@ def test_a_push_comes_back_and_remembers_what_it_became(catalog: Catalog, make: 
         tx.complete_push(push.id, 7)
     with catalog.read() as tx:
         assert tx.push(push.id).completed == parse_reference("acme/trunk@7")
+
+
+def test_a_push_is_remembered_to_have_made_a_condition(catalog: Catalog, make: Any) -> None:
+    plain, firm = make.push(), make.push()
+    firm = replace(firm, draft=firm.draft.model_copy(update={"keeps_interface": True}))
+    with catalog.begin() as tx:
+        for push, number in ((plain, 1), (firm, 2)):
+            tx.add_push(push)
+            tx.complete_push(push.id, number)
+    with catalog.read() as tx:
+        assert tx.push(firm.id).draft == firm.draft
+        assert [tx.keeps_interface(plain.model, number) for number in (1, 2, 3)] == [False, True, False]
 
 
 def test_a_push_is_added_once(catalog: Catalog, make: Any) -> None:

@@ -61,6 +61,7 @@ TABLE: dict[str, tuple[str, str]] = {
     "GET /api/v1/openapi.json": whoever(),
     "GET /api/v1/models": reads(),
     "GET /api/v1/resolve": sees(),
+    "GET /api/v1/diff": sees(),
     f"GET {MODEL}": sees(),
     f"DELETE {MODEL}": changes(204),
     f"GET {MODEL}/versions": sees(),
@@ -99,6 +100,8 @@ TABLE: dict[str, tuple[str, str]] = {
     **{f"POST {path}/infer": sees() for path in OIP},
     **{f"GET {path}": reads(refused=303) for path in ("/", "/workers")},  # to where one signs in
     **{f"GET {path}": sees(refused=303) for path in (PAGE, f"{PAGE}/versions", f"{PAGE}/versions/{{number}}")},
+    f"GET {PAGE}/diff/{{before}}..{{after}}": sees(refused=303),
+    f"GET {PAGE}/diff": sees(303, refused=303),  # to the page of the two versions
     **{f"GET {path}": whoever(404) for path in ("/{first}", "/{first}/{rest}")},
     "GET /login": whoever(),
     "POST /login": whoever(401),  # with a token that is none
@@ -121,6 +124,7 @@ EXAMPLES = {"input": {"exampleList": {}}}
 STRANGER = {"headers": {"Origin": "{url}"}, "data": {"token": "nobody's"}}
 REQUESTS: dict[str, dict[str, Any]] = {
     "GET /api/v1/resolve": {"params": {"ref": "acme/{name}@{number}"}},
+    "GET /api/v1/diff": {"params": {"from": "acme/{name}@{number}", "to": "acme/{name}"}},
     f"POST {VERSION}/yank": {"json": {"reason": "a test"}},
     f"POST {VERSION}/places": {"json": {"digests": ["{digest}"]}},
     f"PUT {MODEL}/aliases/{{alias}}": {"json": {"number": "{number}"}},

@@ -1,9 +1,9 @@
-"""What breaks a caller, and what a head looks like from outside."""
+"""What a head looks like from outside, and what a tensor must be."""
 
 import pytest
 
 from hub.domain.errors import InvalidModel, InvalidTensor
-from hub.domain.signatures import Signature, compose, interface_breaks, pair_features
+from hub.domain.signatures import Signature, compose, pair_features
 from hub.domain.tensors import Shape, TensorSpec, check_tensor, format_shape
 
 
@@ -13,46 +13,6 @@ def spec(name: str, shape: Shape = (None, 3), dtype: str = "float32") -> TensorS
 
 def signature(inputs: list[TensorSpec], outputs: list[TensorSpec], name: str = "serving_default") -> Signature:
     return Signature(name=name, inputs={s.name: s for s in inputs}, outputs={s.name: s for s in outputs})
-
-
-BASE = {"serving_default": signature([spec("x")], [spec("y")])}
-
-
-@pytest.mark.parametrize(
-    ("after", "words"),
-    [
-        (signature([spec("z")], [spec("y")]), "input x was removed"),
-        (signature([spec("x"), spec("z")], [spec("y")]), "input z was added"),
-        (signature([spec("x", dtype="int32")], [spec("y")]), "changed from float32 to int32"),
-        (signature([spec("x", (1, 3))], [spec("y")]), "narrowed from [?, 3] to [1, 3]"),
-        (signature([spec("x", (None, 3, 1))], [spec("y")]), "narrowed"),
-        (signature([spec("x")], []), "output y was removed"),
-        (signature([spec("x")], [spec("y", dtype="float64")]), "changed from float32 to float64"),
-        (signature([spec("x")], [spec("y", None)]), "changed from [?, 3] to [...]"),
-    ],
-)
-def test_what_breaks_a_caller_is_said_in_words(after: Signature, words: str):
-    breaks = interface_breaks(BASE, {"serving_default": after})
-    assert len(breaks) >= 1
-    assert any(words in reason for reason in breaks)
-
-
-@pytest.mark.parametrize(
-    "after",
-    [
-        signature([spec("x")], [spec("y")]),
-        signature([spec("x", (None, None))], [spec("y")]),
-        signature([spec("x", None)], [spec("y")]),
-        signature([spec("x")], [spec("y"), spec("more")]),
-        signature([spec("x")], [spec("y", (1, 3))]),
-    ],
-)
-def test_what_only_widens_breaks_nobody(after: Signature):
-    assert interface_breaks(BASE, {"serving_default": after, "another": after}) == []
-
-
-def test_a_removed_signature_breaks():
-    assert interface_breaks(BASE, {}) == ["signature serving_default was removed"]
 
 
 def test_a_head_is_called_on_the_trunks_input():
