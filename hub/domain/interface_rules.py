@@ -75,15 +75,15 @@ _TABLE = (
     InterfaceRule("output.added", _C, "One more output beside several", "Callers read outputs by name."),
     InterfaceRule(
         "output.not-alone",
-        _B,
+        _C,
         "A second output beside the only one",
-        "A lone output stands bare in JSON answers, several stand in an object; a head takes a lone one by any name.",
+        "Callers read by name; only TensorFlow Serving's JSON shows a lone output bare, and several in an object.",
     ),
     InterfaceRule(
         "output.not-rows",
-        _B,
+        _C,
         "A new output without one row for each instance, where all had one",
-        "TensorFlow Serving's row format answers only where every output has one.",
+        "Callers read by name; only TensorFlow Serving's row format asks for a row in every output.",
     ),
     InterfaceRule(
         "output.dtype", _B, "An output's dtype changed, be it to a wider one", "Callers and heads read the old."
