@@ -6,7 +6,8 @@ before; a breaking change is one that a caller who wrote to the old contract, an
 
 What the rules take a caller to depend on: names, dtypes and shapes as declared; that a call which names no signature
 has an answer; outputs by name; for a trunk, that ``hub.trunk`` can call it and train it. A new output that shows in
-TensorFlow Serving's JSON otherwise than by its name is told, and is compatible. ``docs/reference/interfaces.md`` shows the table.
+TensorFlow Serving's JSON otherwise than by its name is told, and is compatible. ``docs/reference/interfaces.md`` shows
+the table.
 """
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
