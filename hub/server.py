@@ -36,6 +36,7 @@ from hub.runtime.devices import find_devices
 from hub.runtime.limits import Limits
 from hub.services.access import Access
 from hub.services.aliases import Aliases
+from hub.services.attestations import Attestations
 from hub.services.audit import Audits
 from hub.services.browse import Browse
 from hub.services.health import Health
@@ -98,6 +99,7 @@ def furnish(settings: Settings, catalog: Catalog, blobs: BlobStore, snapshots: S
         audits=Audits(catalog),
         browse=Browse(catalog, engine),
         aliases=Aliases(catalog),
+        attestations=Attestations(catalog),
         yanks=Yanks(catalog),
         removals=Removals(catalog, snapshots),
         pushes=Pushes(catalog, blobs, snapshots, is_relayed=settings.relay),

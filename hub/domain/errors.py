@@ -11,7 +11,8 @@
     │   ├── SignatureNotFound
     │   ├── BlobNotFound
     │   ├── PushNotFound
-    │   └── TokenNotFound
+    │   ├── TokenNotFound
+    │   └── KeyNotFound
     ├── Conflict                  409  the state forbids it
     │   ├── BlobsMissing
     │   ├── VersionNotReady
@@ -24,6 +25,7 @@
     │   ├── InvalidRequest
     │   ├── InvalidTensor
     │   ├── InvalidModel
+    │   ├── InvalidAttestation
     │   └── DigestMismatch
     ├── ModelFailed               422  the model itself failed on these inputs
     │   └── Quarantined
@@ -123,6 +125,12 @@ class TokenNotFound(NotFound):
     code = "token-not-found"
 
 
+class KeyNotFound(NotFound):
+    """The owner has no such key."""
+
+    code = "key-not-found"
+
+
 class Conflict(HubError):
     """The present state forbids it."""
 
@@ -193,6 +201,12 @@ class InvalidModel(Invalid):
     """The pushed files are not a version the hub accepts."""
 
     code = "invalid-model"
+
+
+class InvalidAttestation(Invalid):
+    """An attestation is missing, is no proof, or is about something else."""
+
+    code = "invalid-attestation"
 
 
 class DigestMismatch(Invalid):
