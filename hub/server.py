@@ -33,7 +33,7 @@ from hub.engine.local import LocalEngine
 from hub.engine.supervisor import Batching
 from hub.runtime import sandbox
 from hub.runtime.devices import find_devices
-from hub.runtime.limits import Limits
+from hub.runtime.limits import AnswerLimits, Limits
 from hub.services.access import Access
 from hub.services.aliases import Aliases
 from hub.services.attestations import Attestations
@@ -137,6 +137,7 @@ def local_engine(settings: Settings, catalog: Catalog, snapshots: Snapshots, run
         max_in_flight=settings.requests_in_flight,
         drain_s=settings.drain_s,
         probe_limits=Limits(wall_s=settings.probe_timeout_s),
+        answers=AnswerLimits(settings.answer_max_elements, settings.answer_max_bytes),
         sandbox=settings.sandbox,
     )
 

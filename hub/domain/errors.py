@@ -28,6 +28,7 @@
     │   ├── InvalidAttestation
     │   └── DigestMismatch
     ├── ModelFailed               422  the model itself failed on these inputs
+    │   ├── OutputTooLarge
     │   └── Quarantined
     ├── Overloaded                429  try again after a while
     ├── NotAvailable              503  something the hub needs is away; try again
@@ -219,6 +220,12 @@ class ModelFailed(HubError):
     """The model raised while it computed; other inputs may work."""
 
     code, status = "model-failed", 422
+
+
+class OutputTooLarge(ModelFailed):
+    """What the model answers on these inputs is more than one answer may have."""
+
+    code = "output-too-large"
 
 
 class Quarantined(ModelFailed):

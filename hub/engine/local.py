@@ -35,13 +35,14 @@ from hub.engine.quarantine import Quarantine
 from hub.engine.supervisor import Batching, Supervisor
 from hub.protocol.frames import Frame, Tensor
 from hub.runtime.devices import Device
-from hub.runtime.limits import Limits
+from hub.runtime.limits import AnswerLimits, Limits
 from hub.runtime.orders import Choice, Order
 from hub.runtime.sandbox import Mode
 from hub.storage.snapshots import Snapshots
 from hub.telemetry import metrics, tracing
 
 LOAD_DEADLINE_S = 300.0
+_ANSWERS = AnswerLimits()
 _MAX_REMEMBERED = 1_024
 _log = structlog.get_logger()
 
@@ -63,6 +64,7 @@ class LocalEngine:
         grace_s: float = 5.0,
         drain_s: float = 10.0,
         probe_limits: Limits | None = None,
+        answers: AnswerLimits = _ANSWERS,
         sandbox: Mode = "auto",
     ) -> None:
         """Prepare the workers; ``start`` starts them.
@@ -79,6 +81,7 @@ class LocalEngine:
             grace_s: How long a worker may compute past a request's deadline before it is killed.
             drain_s: How long ``stop`` waits for requests inside.
             probe_limits: What one probe may use.
+            answers: What one answer may have.
             sandbox: Whether workers and probes are locked in; see ``hub.runtime.sandbox``.
         """
         self._snapshots = snapshots
@@ -99,6 +102,7 @@ class LocalEngine:
                 on_tuned=partial(self._note_tuned, Device.parse(device)),
                 on_death=self._quarantine.note_death,
                 prepare=partial(self._prepare, position),
+                answers=answers,
                 sandbox=sandbox,
                 reads=(snapshots.root, run_dir / "golden"),
             )
@@ -129,13 +133,10 @@ class LocalEngine:
 
     def status(self) -> EngineStatus:
         """How the workers are now."""
-        return EngineStatus(
-            tuple(
-                replace(supervisor.status(), choices=self._choices.known(supervisor.loaded, supervisor.device))
-                for supervisor in self._supervisors
-            ),
-            self._quarantine.held,
+        workers = (
+            replace(each.status(), choices=self._choices.known(each.loaded, each.device)) for each in self._supervisors
         )
+        return EngineStatus(tuple(workers), self._quarantine.held)
 
     async def infer(
         self, target: Target, signature: str, inputs: Sequence[Tensor], deadline_s: float, priority: int = 0

@@ -23,6 +23,7 @@ from hub.engine.link import Link
 from hub.engine.process import Child, start_module
 from hub.runtime import locked
 from hub.runtime.devices import Device
+from hub.runtime.limits import AnswerLimits
 from hub.runtime.marks import read_marks
 from hub.runtime.orders import Choice
 from hub.runtime.sandbox import Mode
@@ -75,6 +76,7 @@ class Supervisor:
         on_tuned: Callable[[str, Mapping[str, Choice]], None],
         on_death: Callable[[str], None],
         prepare: Callable[[Link], Awaitable[None]],
+        answers: AnswerLimits,
         sandbox: Mode = "auto",
         reads: Sequence[Path] = (),
     ) -> None:
@@ -90,6 +92,7 @@ class Supervisor:
             on_tuned: Told how a version's signatures are called best on this device.
             on_death: Told of the version that ran when a process ended by itself or was stuck, where it was one.
             prepare: Has a process that takes another's place load what that one has loaded.
+            answers: What one of its answers may have.
             sandbox: Whether it is locked in.
             reads: The folders with what it is ordered to load.
         """
@@ -102,6 +105,7 @@ class Supervisor:
         self._on_tuned = on_tuned
         self._on_death = on_death
         self._prepare = prepare
+        self._answers = answers
         self._sandbox: Mode = sandbox
         self._reads = tuple(reads)
         self._life: _Life | None = None
@@ -184,6 +188,7 @@ class Supervisor:
         marks = home / "marks"
         arguments = ["--device", str(self.device), "--marks", str(marks)]
         arguments += ["--max-rows", str(batching.max_rows), "--delay-s", str(batching.delay_s)]
+        arguments += ["--max-elements", str(self._answers.elements), "--max-bytes", str(self._answers.size_bytes)]
         if self._wanted_budget_bytes is not None:
             arguments += ["--budget-bytes", str(self._wanted_budget_bytes)]
         for folder in self._reads:  # only what is there already can be opened to a locked process

@@ -8,8 +8,9 @@ heads at once) and ``cancel`` (the ``id`` of a request, which is dropped if it w
 that ``is_traced`` is told of its batch as well. The first frame tells the worker's ``budget_bytes``; other frames with
 the id 0 tell how a version was ``tuned``, and of ``leaked_bytes``.
 
-Laws: a model's error is an answer, never the end of the worker; no reply names a path of this machine; no request waits
-while a stream is free; when the stream ends the process ends, whatever the device threads do.
+Laws: a model's error is an answer, never the end of the worker; no reply names a path of this machine, and none is
+larger than it may be; on a CPU the process never has more memory than its versions and the work on them may take; no
+request waits while a stream is free; when the stream ends the process ends, whatever the device threads do.
 """
 
 import argparse
@@ -35,7 +36,7 @@ from hub.runtime.batches import has_rows
 from hub.runtime.computing import Answers, Call, Job, compute
 from hub.runtime.devices import Device
 from hub.runtime.failures import model_failed
-from hub.runtime.limits import die_with_parent
+from hub.runtime.limits import AnswerLimits, bound_memory, die_with_parent
 from hub.runtime.marks import Marks
 from hub.runtime.memory import default_budget, freeze
 from hub.runtime.orders import Choice, Order
@@ -67,7 +68,9 @@ class _Place:
 class Worker:
     """Serves one stream until it ends."""
 
-    def __init__(self, device: Device, budget_bytes: int, marks: Marks, *, max_rows: int, delay_s: float) -> None:
+    def __init__(
+        self, device: Device, budget_bytes: int, marks: Marks, *, max_rows: int, delay_s: float, answers: AnswerLimits
+    ) -> None:
         """Answer once connected.
 
         Args:
@@ -76,8 +79,10 @@ class Worker:
             marks: Told which version runs.
             max_rows: Rows of the largest batch.
             delay_s: How long what is no full batch waits for others.
+            answers: What one answer may have.
         """
         self._max_rows = max_rows
+        self._answers = answers
         self._stream = FrameStream(self._take, self._end)
         self._ended = asyncio.Event()
         self._sizes = tuple(size for size in _GPU_SIZES if size <= max_rows) if device.kind == "gpu" else ()
@@ -215,7 +220,7 @@ class Worker:
 
     def _compute(self, lane: Lane, jobs: list[Job]) -> list[Answers | Exception]:
         with self._marks.doing(lane.version) as mark:
-            return compute(lane.key[0], jobs, self._sizes, mark)
+            return compute(lane.key[0], jobs, self._sizes, mark, self._answers)
 
     def _look_again(self, after_s: float | None) -> None:
         """Dispatch once more when something is due, where requests are held back at all."""
@@ -281,7 +286,7 @@ def _encoded(request_id: int, answer: Answers | Exception, facts: dict[str, Any]
             return encode_frame({"id": request_id, **facts}, answer)
     except HubError as error:
         answer = error
-    _log.info("request.failed", signature=signature, error=repr(answer)[:2000])
+    _log.info("request.failed", signature=signature, error=f"{type(answer).__name__}: {answer}"[:2000])
     return encode_frame({"id": request_id, "problem": to_problem(model_failed(answer, signature))})
 
 
@@ -295,7 +300,10 @@ async def run(options: argparse.Namespace) -> None:
     claim(device)
     budget = options.budget_bytes if options.budget_bytes is not None else default_budget(device)
     freeze()
-    worker = Worker(device, budget, Marks(options.marks), max_rows=options.max_rows, delay_s=options.delay_s)
+    if device.kind == "cpu":  # a GPU's driver maps far more than it uses
+        _log.info("memory.bounded", bytes=bound_memory(budget))
+    marks, answers = Marks(options.marks), AnswerLimits(options.max_elements, options.max_bytes)
+    worker = Worker(device, budget, marks, max_rows=options.max_rows, delay_s=options.delay_s, answers=answers)
     await worker.serve(socket.socket(fileno=options.fd), {"budget_bytes": budget})
 
 
@@ -309,6 +317,8 @@ def main() -> None:
     parser.add_argument("--budget-bytes", type=int, default=None)
     parser.add_argument("--max-rows", type=int, required=True, help="of a batch")
     parser.add_argument("--delay-s", type=float, required=True, help="that requests wait for others")
+    parser.add_argument("--max-elements", type=int, required=True, help="of an answer")
+    parser.add_argument("--max-bytes", type=int, required=True, help="of an answer")
     options = parser.parse_args()
     die_with_parent(options.parent)
     report_to_engine()
