@@ -4,7 +4,8 @@ Law: nothing here changes what a running hub relies on behind its back; what bot
 """
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from hub.protocol.schemas import AuditPage, HubStatus, SweepReport
 from hub.runtime import sandbox
 from hub.runtime.devices import find_devices
 from hub.server import open_sweeps, require_worker, unusable
+from hub.services.attestations import Attestations
 from hub.services.audit import Audits
 from hub.services.health import checked
 from hub.settings import Settings
@@ -62,6 +64,21 @@ def audit(settings: Settings, *, since: datetime | None, actor: str | None, abou
     try:
         catalog.check()
         return Audits(catalog).entries(HUB, since=since, actor=actor, thing=about, limit=limit)
+    finally:
+        catalog.close()
+
+
+@contextmanager
+def attestations(settings: Settings) -> Iterator[Attestations]:
+    """Keys and what is signed with them; a hub may be running, and goes by what is changed here at once.
+
+    Raises:
+        NotAvailable: The database cannot be used, or has not the newest schema.
+    """
+    catalog = Catalog(settings.database)
+    try:
+        catalog.check()
+        yield Attestations(catalog)
     finally:
         catalog.close()
 

@@ -37,9 +37,10 @@ from hub.engine.supervisor import Batching
 from hub.outlets import Outlets
 from hub.runtime import sandbox
 from hub.runtime.devices import find_devices
-from hub.runtime.limits import Limits
+from hub.runtime.limits import AnswerLimits, Limits
 from hub.services.access import Access
 from hub.services.aliases import Aliases
+from hub.services.attestations import Attestations
 from hub.services.audit import Audits
 from hub.services.browse import Browse
 from hub.services.diff import Diffs
@@ -113,6 +114,7 @@ def furnish(
         browse=Browse(catalog, engine),
         diffs=Diffs(catalog, Drifts(blobs)),
         aliases=Aliases(catalog),
+        attestations=Attestations(catalog),
         yanks=Yanks(catalog),
         removals=Removals(catalog, snapshots),
         pushes=Pushes(catalog, blobs, snapshots, is_relayed=settings.relay),
@@ -150,6 +152,7 @@ def local_engine(settings: Settings, catalog: Catalog, snapshots: Snapshots, run
         max_in_flight=settings.requests_in_flight,
         drain_s=settings.drain_s,
         probe_limits=Limits(wall_s=settings.probe_timeout_s),
+        answers=AnswerLimits(settings.answer_max_elements, settings.answer_max_bytes),
         sandbox=settings.sandbox,
     )
 

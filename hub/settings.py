@@ -40,6 +40,8 @@ class Settings(BaseSettings):
         push_life_s: How long a push may be under way before it is given up.
         request_max_bytes: Largest predict body.
         requests_in_flight: Predictions one API process may have waiting before callers are told to come back.
+        answer_max_bytes: Largest answer to a prediction, as tensors.
+        answer_max_elements: Most numbers and texts in such an answer: as JSON they take several times their bytes.
         batch_max_rows: Rows of the largest batch that is computed at once.
         batch_delay_ms: How long requests that are no full batch wait for others, even though the device is free.
         predict_deadline_s: Longest one prediction may take.
@@ -73,6 +75,8 @@ class Settings(BaseSettings):
     sweep_grace_s: Annotated[float, Field(ge=0)] = 86_400.0
     push_life_s: Annotated[float, Field(ge=60)] = 7 * 86_400.0
     request_max_bytes: Annotated[int, Field(ge=1024, le=1 << 30)] = 256 * _MIB
+    answer_max_bytes: Annotated[int, Field(ge=1024, le=250 * _MIB)] = 128 * _MIB
+    answer_max_elements: Annotated[int, Field(ge=1)] = 16 * _MIB
     requests_in_flight: Annotated[int, Field(ge=1)] = 256
     batch_max_rows: Annotated[int, Field(ge=1, le=65_536)] = 64
     batch_delay_ms: Annotated[float, Field(ge=0, le=10_000)] = 0.0

@@ -25,6 +25,10 @@ def push(
     ] = None,
     message: Annotated[str, typer.Option(help="What is new in this version.")] = "",
     is_private: Annotated[bool, typer.Option("--private", help="Only people with a token see the model.")] = False,
+    sign: Annotated[
+        Path | None,
+        typer.Option(metavar="KEY", exists=True, dir_okay=False, help="Sign it with this private key (EC P-256, PEM)."),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check and hash, send nothing.")] = False,
     no_break: Annotated[
         bool, typer.Option("--no-break", help="Refuse to push what would break callers of the version before.")
@@ -52,6 +56,7 @@ def push(
                 card=read_card(card),
                 message=message,
                 is_private=is_private or None,
+                sign=sign,
                 dry_run=dry_run,
                 no_break=no_break,
                 foreseen=print_outlook,

@@ -14,20 +14,25 @@ def verify(
         str | None,
         typer.Option("--ref", metavar="REF", callback=check_reference, help="Which version the directory should be."),
     ] = None,
+    key: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="It must be signed with this public key (EC P-256, PEM)."),
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Check that files are as published.
 
-    Compares every file's sha256 and, where TensorFlow is installed, the golden outputs. Exit code 1 if any differs.
+    Compares every file's sha256, checks who signed the version, and compares the golden outputs where TensorFlow is
+    installed. Exit code 1 if any differs, if a signature does not hold, or if the one by --key is not there.
     """
     from hub.cli.verifying import print_verification, verify_directory, verify_reference
 
     if Path(what).expanduser().is_dir():
-        found = verify_directory(Path(what).expanduser(), reference)
+        found = verify_directory(Path(what).expanduser(), reference, key)
     elif what.startswith((".", "/", "~")):
         raise typer.BadParameter(f"There is no directory {what}.")
     else:
-        found = verify_reference(_reference(what))
+        found = verify_reference(_reference(what), key)
     print_verification(found, as_json=json)
     raise typer.Exit(0 if found.is_whole else 1)
 

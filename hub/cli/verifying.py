@@ -1,6 +1,7 @@
-"""What ``hub verify`` does: compares files with a manifest, and answers golden samples again where TensorFlow is there.
+"""What ``hub verify`` does: compares files with a manifest, checks who stands for it, and answers golden samples again.
 
-Law: the manifest is trusted for its digest alone, which the hub or the cache's own record names.
+Laws: the manifest is trusted for its digest alone, which the hub or the cache's own record names; what could not be
+checked is said, and is no success where somebody asked for it with a key.
 """
 
 import importlib.util
@@ -13,12 +14,13 @@ from pathlib import Path
 
 import orjson
 
+from hub.cli.arguments import needs_extra
 from hub.cli.output import put, put_json, say, size_text
 from hub.client.cache import Cache
 from hub.client.operations import Operations
 from hub.client.place import differences
 from hub.client.pull import pull_version
-from hub.domain.errors import HubUnreachable, InvalidRequest, NotFound
+from hub.domain.errors import ExtraMissing, HubUnreachable, InvalidAttestation, InvalidRequest, NotFound
 from hub.domain.manifest import Manifest
 from hub.runtime import locked
 
@@ -37,6 +39,9 @@ class Verification:
         differing_answers: By signature that does not answer as it did, why.
         answers_compared: Number of signatures that were called.
         not_compared: Why no signature was called; empty where some were.
+        signed_by: Keys whose holders stand for the version.
+        wrong_attestation: Why an attestation does not hold; empty where all do.
+        not_attested: Why there is nobody in ``signed_by``; empty where there is somebody.
     """
 
     reference: str
@@ -48,25 +53,28 @@ class Verification:
     differing_answers: dict[str, str]
     answers_compared: int
     not_compared: str
+    signed_by: tuple[str, ...]
+    wrong_attestation: str
+    not_attested: str
 
     @property
     def is_whole(self) -> bool:
         """Whether nothing differs."""
-        return not self.differing_files and not self.differing_answers
+        return not (self.differing_files or self.differing_answers or self.wrong_attestation)
 
 
-def verify_reference(reference: str) -> Verification:
+def verify_reference(reference: str, key: Path | None) -> Verification:
     """Pull a version (or take the cached one) and compare it."""
     with Operations() as client:
         pulled = pull_version(reference, client=client)
-        found = _verify(client, pulled.path, pulled.reference, pulled.digest, pulled.manifest)
+        found = _verify(client, pulled.path, pulled.reference, pulled.digest, pulled.manifest, key)
     if found.differing_files:
         Cache().discard(pulled.digest)
         say("The cached copy was dropped; the next pull fetches it anew.")
     return found
 
 
-def verify_directory(directory: Path, reference: str | None) -> Verification:
+def verify_directory(directory: Path, reference: str | None, key: Path | None) -> Verification:
     """Compare a directory with the version it was pulled as, or with the one that ``reference`` means.
 
     Raises:
@@ -75,7 +83,7 @@ def verify_directory(directory: Path, reference: str | None) -> Verification:
     if reference is not None:
         with Operations() as client:
             version = client.resolve(reference)
-            return _verify(client, directory, version.reference, version.digest, client.manifest(version))
+            return _verify(client, directory, version.reference, version.digest, client.manifest(version), key)
     placed = Cache().placed(directory)
     if placed is None:
         raise InvalidRequest(
@@ -84,7 +92,7 @@ def verify_directory(directory: Path, reference: str | None) -> Verification:
         )
     with Operations(placed.url) as client:
         manifest = Cache().manifest(placed.digest) or client.manifest(client.resolve(placed.reference))
-        return _verify(client, directory, placed.reference, placed.digest, manifest)
+        return _verify(client, directory, placed.reference, placed.digest, manifest, key)
 
 
 def print_verification(found: Verification, *, as_json: bool) -> None:
@@ -96,6 +104,9 @@ def print_verification(found: Verification, *, as_json: bool) -> None:
         put(difference)
     for signature, difference in found.differing_answers.items():
         put(f"signature {signature}: {difference}")
+    if found.wrong_attestation:
+        put(found.wrong_attestation)
+    say(f"Signed by {', '.join(found.signed_by)}." if found.signed_by else f"Not signed: {found.not_attested}.")
     if found.not_compared:
         say(f"No golden outputs were compared: {found.not_compared}.")
     verdict = "as published" if found.is_whole else "NOT as published"
@@ -104,7 +115,9 @@ def print_verification(found: Verification, *, as_json: bool) -> None:
     say(f"{found.path} is {verdict}: {found.reference} {found.digest}, {counted}")
 
 
-def _verify(client: Operations, path: Path, reference: str, digest: str, manifest: Manifest) -> Verification:
+def _verify(
+    client: Operations, path: Path, reference: str, digest: str, manifest: Manifest, key: Path | None
+) -> Verification:
     differing = tuple(differences(manifest.files, path))
     answers: dict[str, str] = {}
     reason = "the files differ" if differing else ""
@@ -113,6 +126,7 @@ def _verify(client: Operations, path: Path, reference: str, digest: str, manifes
             answers = _compare_answers(client, reference, path, manifest)
         except _NotCompared as skipped:
             reason = str(skipped)
+    signed_by, wrong, not_attested = _check_attestations(client, reference, digest, manifest, key)
     return Verification(
         reference=reference,
         digest=digest,
@@ -123,7 +137,30 @@ def _verify(client: Operations, path: Path, reference: str, digest: str, manifes
         differing_answers={name: why for name, why in answers.items() if why},
         answers_compared=len(answers),
         not_compared=reason,
+        signed_by=signed_by,
+        wrong_attestation=wrong,
+        not_attested=not_attested,
     )
+
+
+def _check_attestations(
+    client: Operations, reference: str, digest: str, manifest: Manifest, key: Path | None
+) -> tuple[tuple[str, ...], str, str]:
+    """Who stands for a version, why an attestation does not hold, and why there is nobody."""
+    try:
+        with needs_extra("sign", "Checking signatures"):
+            from hub.client.signing import signers
+        version = client.resolve(reference)
+        if version.digest != digest:
+            raise InvalidAttestation(f"{reference} is another version by now.")
+        found = tuple(signers(client, version, manifest, key))
+    except InvalidAttestation as error:
+        return (), str(error), "see above"
+    except (ExtraMissing, HubUnreachable, NotFound) as error:
+        if key is not None:
+            raise
+        return (), "", error.detail.rstrip(".")
+    return found, "", "" if found else "no key that its owner uses vouches for it"
 
 
 class _NotCompared(Exception):

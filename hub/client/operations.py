@@ -20,6 +20,7 @@ from hub.domain.errors import HubUnreachable, TransferFailed
 from hub.domain.manifest import Kind, Manifest
 from hub.domain.versions import Model, Version
 from hub.protocol import paths
+from hub.protocol.attestations import AttestationList, KeyList
 from hub.protocol.diffs import VersionDiff
 from hub.protocol.schemas import (
     AliasList,
@@ -191,6 +192,14 @@ class Operations:
         """Move an alias to a version."""
         path = paths.alias(_quoted(name), quote(alias, safe=""))
         return self._read(AliasList, self.http.request("PUT", path, body=_body(SetAlias(number=number))))
+
+    def attestations(self, name: str, number: int) -> AttestationList:
+        """Who stands for a version; what the hub says of it, for `hub.client.signing` to check."""
+        return self._read(AttestationList, self.http.request("GET", paths.attestations(_quoted(name), number)))
+
+    def keys(self, owner: str) -> KeyList:
+        """The keys that attestations of an owner's models are checked against."""
+        return self._read(KeyList, self.http.request("GET", paths.keys(quote(owner, safe=""))))
 
     def tokens(self) -> TokenList:
         """All tokens, without their secrets."""

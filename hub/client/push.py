@@ -9,7 +9,7 @@ Laws: every step may be repeated, so the same push again after any failure goes 
 the model has already is not pushed again; a version whose verdict is not ``ready`` is raised as :class:`InvalidModel`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -88,6 +88,7 @@ def push(
     card: str | None = None,
     message: str = "",
     is_private: bool | None = None,
+    sign: Path | str | None = None,
     dry_run: bool = False,
     no_break: bool = False,
     limit_rate: float | None = None,
@@ -106,6 +107,7 @@ def push(
         card: Markdown that describes the model.
         message: What is new in this version.
         is_private: Whether only people with a token see the model; None leaves it as it is.
+        sign: A private EC P-256 key in a PEM file, with which the content is signed under this name.
         dry_run: Check and hash, send nothing.
         no_break: Refuse what breaks callers of the version before; the hub refuses it too.
         limit_rate: Most bytes per second.
@@ -118,13 +120,16 @@ def push(
         InvalidModel: It is not a model a hub takes; ``facts["findings"]`` says why.
         BreaksCallers: It breaks callers, and ``no_break`` was asked for.
         DigestMismatch: A file changed meanwhile.
-        ExtraMissing: A Keras model is pushed where TensorFlow is not installed.
+        InvalidRequest: ``sign`` is no such key.
+        InvalidAttestation: The hub does not know the key, or takes signed pushes only.
+        ExtraMissing: A Keras model is pushed where TensorFlow is not installed, or signed where cryptography is not.
         HubUnreachable: No answer from the hub.
     """
     model, alias = _target(name, alias)
     with ExitStack() as stack:
         hub = client or stack.enter_context(Operations())
         content = stack.enter_context(_content(path_or_model))
+        signer = _signer(Path(sign).expanduser()) if sign is not None else None
         progress(Progress(Stage.INSPECT))
         inspection = _accepted(content.root)
         lineage = content.lineage + _edges(hub, inspection.signatures, head_of, derived_from)
@@ -135,13 +140,15 @@ def push(
         size = sum(file.size for file in files)
         if dry_run:
             return Pushed(None, inspection.report, is_existing=False, size=size, sent=0, outlook=outlook)
+        draft = _draft(files, lineage, keeps_interface=no_break)
         request = BeginPush(
             model=str(model),
-            draft=_draft(files, lineage, keeps_interface=no_break),
+            draft=draft,
             alias=alias,
             message=message,
             card=card,
             is_private=is_private,
+            attestation=signer(model, draft) if signer else None,
         )
         version, ticket, sent = _send(hub, request, content.root, progress, Pace(limit_rate))
         final = _verdict(hub, version, progress)
@@ -177,6 +184,18 @@ def _content(path_or_model: Any) -> Iterator[_Content]:
     with TemporaryDirectory(prefix="hub-push-") as directory:
         parts = exporter.export_for_push(path_or_model, Path(directory) / "export")
         yield _Content(Path(parts.path), tuple(parts.lineage))
+
+
+def _signer(key: Path) -> Callable[[ModelName, Draft], str]:
+    """What signs, before anything that takes long is done."""
+    try:
+        signing = import_module("hub.client.signing")
+    except ModuleNotFoundError as error:
+        raise ExtraMissing(
+            f"Signing needs {error.name}, which is not installed.",
+            remedy='Install it with: pip install "trunkhub[sign]"',
+        ) from error
+    return partial(signing.attestation, signing.Signer(key))
 
 
 def _accepted(root: Path) -> Inspection:

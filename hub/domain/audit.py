@@ -33,6 +33,10 @@ class Action(StrEnum):
     ALIAS_SET = "alias.set"
     TOKEN_CREATE = "token.create"  # noqa: S105 - an action, not a secret
     TOKEN_REVOKE = "token.revoke"  # noqa: S105 - an action, not a secret
+    VERSION_SIGN = "version.sign"
+    KEY_ADD = "key.add"
+    KEY_REVOKE = "key.revoke"
+    KEY_REQUIRE = "key.require"
 
 
 class Result(StrEnum):

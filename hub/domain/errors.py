@@ -11,7 +11,8 @@
     │   ├── SignatureNotFound
     │   ├── BlobNotFound
     │   ├── PushNotFound
-    │   └── TokenNotFound
+    │   ├── TokenNotFound
+    │   └── KeyNotFound
     ├── Conflict                  409  the state forbids it
     │   ├── BlobsMissing
     │   ├── VersionNotReady
@@ -25,8 +26,10 @@
     │   ├── InvalidRequest
     │   ├── InvalidTensor
     │   ├── InvalidModel
+    │   ├── InvalidAttestation
     │   └── DigestMismatch
     ├── ModelFailed               422  the model itself failed on these inputs
+    │   ├── OutputTooLarge
     │   └── Quarantined
     ├── Overloaded                429  try again after a while
     ├── NotAvailable              503  something the hub needs is away; try again
@@ -124,6 +127,12 @@ class TokenNotFound(NotFound):
     code = "token-not-found"
 
 
+class KeyNotFound(NotFound):
+    """The owner has no such key."""
+
+    code = "key-not-found"
+
+
 class Conflict(HubError):
     """The present state forbids it."""
 
@@ -202,6 +211,12 @@ class InvalidModel(Invalid):
     code = "invalid-model"
 
 
+class InvalidAttestation(Invalid):
+    """An attestation is missing, is no proof, or is about something else."""
+
+    code = "invalid-attestation"
+
+
 class DigestMismatch(Invalid):
     """Bytes do not have the digest that was announced for them."""
 
@@ -212,6 +227,12 @@ class ModelFailed(HubError):
     """The model raised while it computed; other inputs may work."""
 
     code, status = "model-failed", 422
+
+
+class OutputTooLarge(ModelFailed):
+    """What the model answers on these inputs is more than one answer may have."""
+
+    code = "output-too-large"
 
 
 class Quarantined(ModelFailed):

@@ -119,13 +119,7 @@ class Draft(BaseModel):
 
     def content_digest(self) -> str:
         """Names this content whatever the hub makes of it: equal files and lineage, equal digest."""
-        ordered = sorted(self.files, key=lambda file: file.path)
-        facts = {
-            "kind": self.kind.value,
-            "files": [[file.path, file.digest] for file in ordered],
-            "lineage": sorted([edge.kind.value, edge.digest, edge.signature] for edge in self.lineage),
-        }
-        return digest_of(orjson.dumps(facts, option=orjson.OPT_SORT_KEYS))
+        return _content_digest(self.kind, self.files, self.lineage)
 
     def blobs(self) -> dict[str, int]:
         """Every distinct blob's size by digest."""
@@ -155,6 +149,10 @@ class Manifest(BaseModel):
         """The version's digest."""
         return digest_of(self.canonical())
 
+    def content_digest(self) -> str:
+        """The content's, as its draft had it."""
+        return _content_digest(self.kind, self.files, self.lineage)
+
     @classmethod
     def parse(cls, data: bytes) -> Self:
         """Read canonical bytes."""
@@ -178,3 +176,13 @@ class Manifest(BaseModel):
 def unique_blobs(files: Iterable[File]) -> dict[str, int]:
     """Size by digest of every distinct blob."""
     return {blob.digest: blob.size for file in files for blob in file.blobs}
+
+
+def _content_digest(kind: Kind, files: Iterable[File], lineage: Iterable[Edge]) -> str:
+    ordered = sorted(files, key=lambda file: file.path)
+    facts = {
+        "kind": kind.value,
+        "files": [[file.path, file.digest] for file in ordered],
+        "lineage": sorted([edge.kind.value, edge.digest, edge.signature] for edge in lineage),
+    }
+    return digest_of(orjson.dumps(facts, option=orjson.OPT_SORT_KEYS))

@@ -32,12 +32,13 @@ from hub.engine.prober import Prober
 from hub.engine.quarantine import Quarantine
 from hub.engine.supervisor import Batching, Supervisor
 from hub.runtime.devices import Device
-from hub.runtime.limits import Limits
+from hub.runtime.limits import AnswerLimits, Limits
 from hub.runtime.orders import Choice, Order
 from hub.runtime.sandbox import Mode
 from hub.storage.snapshots import Snapshots
 
 LOAD_DEADLINE_S = 300.0
+_ANSWERS = AnswerLimits()
 _MAX_REMEMBERED = 1_024
 _log = structlog.get_logger()
 
@@ -59,6 +60,7 @@ class LocalEngine(Asking[Supervisor]):
         grace_s: float = 5.0,
         drain_s: float = 10.0,
         probe_limits: Limits | None = None,
+        answers: AnswerLimits = _ANSWERS,
         sandbox: Mode = "auto",
     ) -> None:
         """Prepare the workers; ``start`` starts them.
@@ -75,6 +77,7 @@ class LocalEngine(Asking[Supervisor]):
             grace_s: How long a worker may compute past a request's deadline before it is killed.
             drain_s: How long ``stop`` waits for requests inside.
             probe_limits: What one probe may use.
+            answers: What one answer may have.
             sandbox: Whether workers and probes are locked in; see ``hub.runtime.sandbox``.
         """
         super().__init__(max_in_flight)
@@ -97,6 +100,7 @@ class LocalEngine(Asking[Supervisor]):
                 on_death=partial(self._note_death, position),
                 on_adopted=partial(self._note_adopted, position),
                 prepare=partial(self._prepare, position),
+                answers=answers,
                 sandbox=sandbox,
                 reads=(snapshots.root, run_dir / "golden"),
             )
@@ -117,13 +121,10 @@ class LocalEngine(Asking[Supervisor]):
 
     def status(self) -> EngineStatus:
         """How the workers are now."""
-        return EngineStatus(
-            tuple(
-                replace(supervisor.status(), choices=self._choices.known(supervisor.loaded, supervisor.device))
-                for supervisor in self._posts
-            ),
-            self._quarantine.held,
+        workers = (
+            replace(each.status(), choices=self._choices.known(each.loaded, each.device)) for each in self._posts
         )
+        return EngineStatus(tuple(workers), self._quarantine.held)
 
     @property
     def size(self) -> int:

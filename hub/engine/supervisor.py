@@ -25,6 +25,7 @@ from hub.engine.link import Link
 from hub.engine.process import Child, start_module
 from hub.runtime import locked
 from hub.runtime.devices import Device
+from hub.runtime.limits import AnswerLimits
 from hub.runtime.marks import read_marks
 from hub.runtime.orders import Choice
 from hub.runtime.sandbox import Mode
@@ -83,6 +84,7 @@ class Supervisor:
         on_death: Callable[[str], None],
         prepare: Callable[[Link], Awaitable[None]],
         on_adopted: Callable[[], None] = lambda: None,
+        answers: AnswerLimits,
         sandbox: Mode = "auto",
         reads: Sequence[Path] = (),
     ) -> None:
@@ -99,6 +101,7 @@ class Supervisor:
             on_death: Told of the version that ran when a process ended by itself or was stuck, where it was one.
             prepare: Has a process that takes another's place load what that one has loaded.
             on_adopted: Called when requests go to another process, so that others ask for a link to it.
+            answers: What one of its answers may have.
             sandbox: Whether it is locked in.
             reads: The folders with what it is ordered to load.
         """
@@ -112,6 +115,7 @@ class Supervisor:
         self._on_death = on_death
         self._prepare = prepare
         self._on_adopted = on_adopted
+        self._answers = answers
         self._sandbox: Mode = sandbox
         self._reads = tuple(reads)
         self._life: _Life | None = None
@@ -209,6 +213,7 @@ class Supervisor:
         door, inside = socket.socketpair()
         arguments = ["--device", str(self.device), "--marks", str(marks), "--door", str(inside.fileno())]
         arguments += ["--max-rows", str(batching.max_rows), "--delay-s", str(batching.delay_s)]
+        arguments += ["--max-elements", str(self._answers.elements), "--max-bytes", str(self._answers.size_bytes)]
         if self._wanted_budget_bytes is not None:
             arguments += ["--budget-bytes", str(self._wanted_budget_bytes)]
         for folder in self._reads:  # only what is there already can be opened to a locked process

@@ -31,6 +31,8 @@ What each takes and answers (bodies are classes of ``hub.protocol.schemas`` and 
     DELETE token                                                      -> 204
     GET    AUDIT       ?since= &actor= &object= &before= &limit=      -> AuditPage
     GET    WORKERS                                                    -> WorkerList
+    GET    attestations                                               -> AttestationList
+    GET    keys                                                       -> KeyList
 """
 
 from uuid import UUID
@@ -136,3 +138,13 @@ def alias(name: str, alias_name: str) -> str:
 def token(token_id: str) -> str:
     """One token."""
     return f"{TOKENS}/{token_id}"
+
+
+def attestations(name: str, number: int) -> str:
+    """Who stands for a version."""
+    return f"{version(name, number)}/attestations"
+
+
+def keys(owner: str) -> str:
+    """The keys that attestations of an owner's models are checked against."""
+    return f"{API}/owners/{owner}/keys"

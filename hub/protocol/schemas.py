@@ -10,6 +10,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from hub.domain.access import Scope, Token
+from hub.domain.attestations import MAX_BUNDLE_CHARS
 from hub.domain.audit import AuditEntry
 from hub.domain.digests import Digest
 from hub.domain.lineage import Edge
@@ -33,7 +34,10 @@ class _Answer(BaseModel):
 
 
 class BeginPush(_Request):
-    """Opens a push. ``card`` (Markdown) and ``is_private`` change the model only where they are given."""
+    """Opens a push. ``card`` (Markdown) and ``is_private`` change the model only where they are given.
+
+    ``attestation`` is the text of a bundle, see ``hub.protocol.attestations``.
+    """
 
     model: ModelNameText
     draft: Draft
@@ -41,6 +45,7 @@ class BeginPush(_Request):
     message: Annotated[PlainText, Field(max_length=MAX_MESSAGE_CHARS)] = ""
     card: Annotated[PlainText, Field(max_length=MAX_CARD_CHARS)] | None = None
     is_private: bool | None = None
+    attestation: Annotated[PlainText, Field(max_length=MAX_BUNDLE_CHARS)] | None = None
 
 
 class PushTicket(_Answer):

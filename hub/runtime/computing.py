@@ -10,12 +10,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from hub.domain.signatures import pair_features
-from hub.protocol.frames import Tensor, from_numpy, to_numpy
+from hub.protocol.frames import Tensor, to_numpy
+from hub.runtime.answers import as_tensors
 from hub.runtime.batches import padded_size, require_rows, rows_of, spans, stack
+from hub.runtime.limits import AnswerLimits
 from hub.runtime.marks import UNMARKED, Mark
 from hub.runtime.servable import Servable, Value, as_array, signature_of
 
 Answers = list[Tensor]
+_LIMITS = AnswerLimits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +59,11 @@ class Job:
 
 
 def compute(
-    feeding: Call, jobs: Sequence[Job], sizes: Sequence[int] = (), mark: Mark = UNMARKED
+    feeding: Call,
+    jobs: Sequence[Job],
+    sizes: Sequence[int] = (),
+    mark: Mark = UNMARKED,
+    limits: AnswerLimits = _LIMITS,
 ) -> list[Answers | Exception]:
     """Compute jobs together.
 
@@ -65,26 +72,29 @@ def compute(
         jobs: At least one; several only where its rows are independent.
         sizes: Allowed batch sizes, growing; any where there are none.
         mark: Told which version runs.
+        limits: What the answer to one job may have.
 
     Returns:
         For each job its tensors, or what went wrong. Where a job has several heads, the name of a tensor is the head's
         position in the job, a slash, and the output's name.
     """
     try:
-        return list(_together(feeding, jobs, sizes, mark))
+        return list(_together(feeding, jobs, sizes, mark, limits))
     except Exception as error:  # noqa: BLE001 - models are other people's programs: TensorFlow may raise anything
         if len(jobs) == 1:
             return [error]
-    return [answer for job in jobs for answer in compute(feeding, [job], sizes, mark)]
+    return [answer for job in jobs for answer in compute(feeding, [job], sizes, mark, limits)]
 
 
-def _together(feeding: Call, jobs: Sequence[Job], sizes: Sequence[int], mark: Mark) -> list[Answers]:
+def _together(
+    feeding: Call, jobs: Sequence[Job], sizes: Sequence[int], mark: Mark, limits: AnswerLimits
+) -> list[Answers]:
     mark.at(feeding.servable.order.digest)
     inputs = stack([{tensor.name: to_numpy(tensor) for tensor in job.tensors} for job in jobs])
     outputs = _run(feeding, inputs, sum(job.rows for job in jobs), sizes)
     places = list(spans([job.rows for job in jobs]))
     if not any(job.heads for job in jobs):
-        return [_tensors(values) for values in _cut(feeding, outputs, places)]
+        return [as_tensors(values, limits) for values in _cut(feeding, outputs, places)]
     answers: list[Answers] = [[] for _ in jobs]
     if len(jobs) > 1:
         outputs = {name: as_array(value) for name, value in outputs.items()}
@@ -93,10 +103,10 @@ def _together(feeding: Call, jobs: Sequence[Job], sizes: Sequence[int], mark: Ma
         mine = [places[position] for position, _ in wanted] if feeding.has_independent_rows else [(0, 0)]
         features = _features(head, feeding, outputs, mine)
         for (position, prefix), values in zip(wanted, _on_features(head, features, mine, sizes), strict=True):
-            answers[position] += _tensors(values, prefix)
+            answers[position] += as_tensors(values, limits, prefix, answers[position])
     for position, job in enumerate(jobs):
         if not job.heads:
-            answers[position] = _tensors(rows_of(outputs, *places[position]))
+            answers[position] = as_tensors(rows_of(outputs, *places[position]), limits)
     return answers
 
 
@@ -147,7 +157,3 @@ def _cut(call: Call, outputs: Mapping[str, Value], places: Sequence[tuple[int, i
         return [dict(outputs)]
     arrays: dict[str, np.ndarray] = {name: as_array(value) for name, value in outputs.items()}
     return [rows_of(arrays, begin, end) for begin, end in places]
-
-
-def _tensors(values: Mapping[str, Value], prefix: str = "") -> Answers:
-    return [from_numpy(prefix + name, as_array(value)) for name, value in values.items()]

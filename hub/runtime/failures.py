@@ -1,6 +1,8 @@
 """TensorFlow's errors as the hub's: one sentence, without paths of this machine.
 
-Law: what ``scrub`` returns holds no absolute path with two or more parts.
+Laws: what ``scrub`` returns holds no absolute path with two or more parts. What an error says that names a place
+outside the version is not passed on at all, because the rest of it may be what is there: such an error is told by its
+kind, and the log of who runs the hub has the text.
 """
 
 import re
@@ -20,6 +22,12 @@ _CANNOT_RUN = (
     re.compile(r"has a reference type"),
     re.compile(r"You must feed a value for placeholder"),
 )
+_KINDS: tuple[tuple[type[Exception], str], ...] = (
+    (tf.errors.PermissionDeniedError, "Permission denied: it reached for a file or an address that it may not have"),
+    (tf.errors.NotFoundError, "It looked for a file that is not there"),
+    (tf.errors.UnavailableError, "It wanted to reach something over a network"),
+    (tf.errors.ResourceExhaustedError, "It needs more memory than it may have"),
+)
 _AT_FAULT = (
     tf.errors.UnimplementedError,
     tf.errors.FailedPreconditionError,
@@ -29,22 +37,27 @@ _AT_FAULT = (
 )
 
 
-def scrub(text: str, root: Path | None = None) -> str:
-    """``text`` without paths of this machine; those below ``root`` become relative to it."""
-    if root is not None:
-        text = text.replace(f"{root}/", "").replace(str(root), ".")
+def scrub(text: str) -> str:
+    """``text`` without paths of this machine."""
     return _PATH.sub("<path>", text)
 
 
 def describe(error: BaseException, root: Path | None = None) -> str:
-    """The first sentence of an error that says something, without paths."""
+    """The first sentence of an error that says something; paths below ``root`` become relative to it."""
     if isinstance(error, HubError):
         return error.detail
     lines = [line.strip() for line in _FUNCTION_NODE.sub("", str(error)).splitlines()]
     telling = [line for line in lines if line and not line.startswith(_NOISE)]
-    text = scrub(telling[0] if telling else "", root).rstrip(". ")
+    said = telling[0] if telling else ""
+    if root is not None:
+        said = said.replace(f"{root}/", "").replace(str(root), ".")
+    text = (said if scrub(said) == said else _kind(error)).rstrip(". ")
     name = type(error).__name__
     return f"{name}: {text}"[:_MAX_CHARS] if text else name
+
+
+def _kind(error: BaseException) -> str:
+    return next((said for kind, said in _KINDS if isinstance(error, kind)), "")
 
 
 def cannot_run(error: BaseException) -> bool:

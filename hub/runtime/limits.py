@@ -7,11 +7,14 @@ import os
 import resource
 import signal
 from dataclasses import dataclass
+from pathlib import Path
 
 from hub.runtime.kernel import give_up_privileges, prctl
 
 _PR_SET_PDEATHSIG = 1
 _GIB = 1 << 30
+WORKING_BYTES = 4 * _GIB
+"""What a worker may have beside its versions: to load and compile them, to compute, and for what is on its way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,28 @@ class Limits:
     address_space_bytes: int = 8 * _GIB
     file_bytes: int = _GIB // 4
     open_files: int = 512
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerLimits:
+    """What one answer may have, all its outputs together."""
+
+    elements: int = 1 << 24
+    size_bytes: int = 128 << 20
+
+
+def bound_memory(budget_bytes: int) -> int:
+    """Keep this process from ever having much more memory of its own than its versions may take.
+
+    Counted is what it may write to and shares with nobody, with what it has now: not files or libraries it maps.
+
+    Returns:
+        The bytes it may have.
+    """
+    lines = Path("/proc/self/status").read_text().splitlines()
+    now = next(int(line.split()[1]) << 10 for line in lines if line.startswith("VmData:"))
+    _shrink(resource.RLIMIT_DATA, now + budget_bytes + WORKING_BYTES)
+    return resource.getrlimit(resource.RLIMIT_DATA)[0]
 
 
 def apply(limits: Limits) -> None:

@@ -11,9 +11,10 @@ that ``is_traced`` is told of its batch as well. The first frame tells the worke
 The stream of the engine that started the worker is there from the beginning. Those of other processes that ask come
 through the ``door``, a socket over which the engine passes them; ``settle`` is answered once they have all ended.
 
-Laws: a model's error is an answer, never the end of the worker; no reply names a path of this machine; no request waits
-while a stream is free; when the engine's stream ends the process ends, whatever the device threads do; what another
-process asked, and what it may read, is nobody else's.
+Laws: a model's error is an answer, never the end of the worker; no reply names a path of this machine, and none is
+larger than it may be; on a CPU the process never has more memory than its versions and the work on them may take; no
+request waits while a stream is free; when the engine's stream ends the process ends, whatever the device threads do;
+what another process asked is nobody else's.
 """
 
 import argparse
@@ -21,7 +22,7 @@ import asyncio
 import os
 import socket
 import time
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -34,12 +35,12 @@ import uvloop
 from hub.domain.errors import HubError
 from hub.protocol.frames import Buffer, Frame, Tensor, encode_frame
 from hub.protocol.problems import to_problem
-from hub.protocol.streams import FrameStream
+from hub.runtime.askers import ENGINE, Askers, id_of, number_of, stream_of
 from hub.runtime.batches import has_rows
 from hub.runtime.computing import Answers, Call, Job, compute
 from hub.runtime.devices import Device
 from hub.runtime.failures import model_failed
-from hub.runtime.limits import die_with_parent
+from hub.runtime.limits import AnswerLimits, bound_memory, die_with_parent
 from hub.runtime.marks import Marks
 from hub.runtime.memory import default_budget, freeze
 from hub.runtime.orders import Choice, Order
@@ -55,8 +56,6 @@ _MAX_REMEMBERED = 1_024
 _SHORT_S = 0.001
 _NICENESS = 5  # where cores are few, who takes requests goes before who computes them: batches grow, and all are served
 _NO_CHOICE = Choice()
-_ID_BITS = 48  # of a number that is a stream's and a request's
-_ENGINE = 0
 _log = structlog.get_logger()
 
 
@@ -73,7 +72,9 @@ class _Place:
 class Worker:
     """Serves the engine's stream until it ends, and others beside it."""
 
-    def __init__(self, device: Device, budget_bytes: int, marks: Marks, *, max_rows: int, delay_s: float) -> None:
+    def __init__(
+        self, device: Device, budget_bytes: int, marks: Marks, *, max_rows: int, delay_s: float, answers: AnswerLimits
+    ) -> None:
         """Answer once connected.
 
         Args:
@@ -82,11 +83,11 @@ class Worker:
             marks: Told which version runs.
             max_rows: Rows of the largest batch.
             delay_s: How long what is no full batch waits for others.
+            answers: What one answer may have.
         """
         self._max_rows = max_rows
-        self._senders: dict[int, FrameStream] = {}
-        self._streams_so_far = 0
-        self._settling: list[int] = []
+        self._askers = Askers(self._take, self._end)
+        self._answers = answers
         self._ended = asyncio.Event()
         self._sizes = tuple(size for size in _GPU_SIZES if size <= max_rows) if device.kind == "gpu" else ()
         self._marks = marks
@@ -107,57 +108,30 @@ class Worker:
 
         Args:
             connected: The engine's stream.
-            door: Where others' streams come from; not blocking.
+            door: Where others' streams come from.
             hello: What each is told first.
         """
-        await self._admit(connected, hello)
-        self._loop.add_reader(door, self._open, door, hello)
+        tell = partial(self._hello, hello)
+        await self._askers.admit(connected, tell)
+        self._askers.open(door, tell)
         await self._ended.wait()
 
-    async def _admit(self, connected: socket.socket, hello: dict[str, Any]) -> None:
-        number = self._streams_so_far
-        self._streams_so_far += 1
-        stream = FrameStream(partial(self._take, number), partial(self._end, number))
-        self._senders[number] = stream
-        await self._loop.create_connection(lambda: stream, sock=connected)
-        self._send(number << _ID_BITS, {**hello, "resident": self._residents.sizes})
+    def _hello(self, facts: Mapping[str, Any]) -> dict[str, Any]:
+        return {**facts, "resident": self._residents.sizes}
 
-    def _open(self, door: socket.socket, hello: dict[str, Any]) -> None:
-        """Take the streams that have come."""
-        try:
-            _, passed, _, _ = socket.recv_fds(door, 1, 16)
-        except OSError:
-            passed = []
-        if not passed:
-            self._loop.remove_reader(door)  # the engine has gone, and its stream with it
-        for file in passed:
-            task = asyncio.create_task(self._admit(socket.socket(fileno=file), hello))
-            self._loads.add(task)
-            task.add_done_callback(self._loads.discard)
-
-    def _end(self, number: int, trouble: Exception | None) -> None:
-        _log.info("stream.ended", number=number, trouble=repr(trouble) if trouble else None)
-        del self._senders[number]
-        if number == _ENGINE:
+    def _end(self, stream: int) -> None:
+        if stream == ENGINE:
             self._ended.set()
-        for request_id in [held for held in self._held if held >> _ID_BITS == number]:
+        for request_id in [held for held in self._held if stream_of(held) == stream]:
             self._withdraw(request_id)
-        self._settle()
 
-    def _settle(self) -> None:
-        """Tell who wants to know that nobody but the engine is connected."""
-        if len(self._senders) == 1:
-            while self._settling:
-                self._send(self._settling.pop(), {"settled": True})
-
-    def _take(self, number: int, frames: list[Frame]) -> None:
+    def _take(self, stream: int, frames: list[Frame]) -> None:
         for frame in frames:
-            request_id, op = number << _ID_BITS | int(frame.header["id"]), frame.header["op"]
+            request_id, op = number_of(stream, frame), frame.header["op"]
             if op == "cancel":
                 self._cancel(request_id)
             elif op == "settle":
-                self._settling.append(request_id)
-                self._settle()
+                self._askers.settle(request_id)
             elif op == "load":
                 task = asyncio.create_task(self._load(request_id, frame.header))
                 self._loads.add(task)
@@ -168,7 +142,7 @@ class Worker:
 
     def _cancel(self, request_id: int) -> None:
         if self._withdraw(request_id):
-            self._send(request_id, {"cancelled": True})
+            self._askers.tell(request_id, {"cancelled": True})
 
     def _withdraw(self, request_id: int) -> bool:
         """Drop a request that waits still; whether it did."""
@@ -184,18 +158,17 @@ class Worker:
         except Exception as error:  # noqa: BLE001 - models are other people's programs: TensorFlow may raise anything
             self._fail(request_id, error, "")
         else:
-            self._send(request_id, {"resident": self._residents.sizes})
-        for number in self._senders:
-            self._send(number << _ID_BITS, {"resident": self._residents.sizes})
+            self._askers.tell(request_id, {"resident": self._residents.sizes})
+        self._askers.tell_all({"resident": self._residents.sizes})
         self._forget_places()
 
     def _tuned(self, digest: str, choices: dict[str, Choice]) -> None:
         self._forget_places()
         dumped = {name: choice.dump() for name, choice in choices.items()}
-        self._send(_ENGINE, {"tuned": digest, "choices": dumped})
+        self._askers.tell(ENGINE, {"tuned": digest, "choices": dumped})
 
     def _leaked(self, leaked_bytes: int) -> None:
-        self._send(_ENGINE, {"leaked_bytes": leaked_bytes})
+        self._askers.tell(ENGINE, {"leaked_bytes": leaked_bytes})
 
     def _infer(self, request_id: int, frame: Frame) -> None:
         header = frame.header
@@ -206,7 +179,7 @@ class Worker:
             self._fail(request_id, error, wanted[0][1])
             return
         if place is None:
-            self._send(request_id, {"not_loaded": True, "resident": self._residents.sizes})
+            self._askers.tell(request_id, {"not_loaded": True, "resident": self._residents.sizes})
             return
         now = time.perf_counter()
         rows = frame.tensors[0].shape[0] if place.counts_rows else 1
@@ -272,7 +245,7 @@ class Worker:
 
     def _compute(self, lane: Lane, jobs: list[Job]) -> list[Answers | Exception]:
         with self._marks.doing(lane.version) as mark:
-            return compute(lane.key[0], jobs, self._sizes, mark)
+            return compute(lane.key[0], jobs, self._sizes, mark, self._answers)
 
     def _look_again(self, after_s: float | None) -> None:
         """Dispatch once more when something is due, where requests are held back at all."""
@@ -303,11 +276,10 @@ class Worker:
                 times = {"waited_s": began - job.arrived, "computed_s": took_s}
                 facts = facts | {"traced": {"batch": self._batches, "rows": rows, **times}}
             encoded = _encoded(job.id, answer, facts, lane.key[0].signature)
-            replies.setdefault(job.id >> _ID_BITS, []).extend(encoded)
+            replies.setdefault(stream_of(job.id), []).extend(encoded)
             facts = {}
-        for number, buffers in replies.items():
-            if number in self._senders:
-                self._senders[number].send(buffers)
+        for stream, buffers in replies.items():
+            self._askers.send(stream, buffers)
 
     def _remember(self, version: str, took_s: float) -> None:
         """How long a version's batches take: one that took long counts at once, short ones only by and by."""
@@ -316,20 +288,8 @@ class Worker:
         before = self._seconds.get(version, took_s)
         self._seconds[version] = max(took_s, before + (took_s - before) / 8)
 
-    def _send(self, request_id: int, facts: dict[str, Any]) -> None:
-        stream = self._senders.get(request_id >> _ID_BITS)
-        if stream is not None:
-            stream.send(encode_frame({"id": _own_id(request_id), **facts}))
-
     def _fail(self, request_id: int, error: Exception, signature: str) -> None:
-        stream = self._senders.get(request_id >> _ID_BITS)
-        if stream is not None:
-            stream.send(_encoded(request_id, error, {}, signature))
-
-
-def _own_id(request_id: int) -> int:
-    """A request's number on its own stream."""
-    return request_id & ((1 << _ID_BITS) - 1)
+        self._askers.send(stream_of(request_id), _encoded(request_id, error, {}, signature))
 
 
 def _call(resident: Resident, name: str) -> Call:
@@ -347,11 +307,11 @@ def _may_join(feeding: Call, heads: Sequence[Call]) -> bool:
 def _encoded(request_id: int, answer: Answers | Exception, facts: dict[str, Any], signature: str) -> list[Buffer]:
     try:
         if not isinstance(answer, Exception):
-            return encode_frame({"id": _own_id(request_id), **facts}, answer)
+            return encode_frame({"id": id_of(request_id), **facts}, answer)
     except HubError as error:
         answer = error
-    _log.info("request.failed", signature=signature, error=repr(answer)[:2000])
-    return encode_frame({"id": _own_id(request_id), "problem": to_problem(model_failed(answer, signature))})
+    _log.info("request.failed", signature=signature, error=f"{type(answer).__name__}: {answer}"[:2000])
+    return encode_frame({"id": id_of(request_id), "problem": to_problem(model_failed(answer, signature))})
 
 
 async def run(options: argparse.Namespace) -> None:
@@ -364,10 +324,12 @@ async def run(options: argparse.Namespace) -> None:
     claim(device)
     budget = options.budget_bytes if options.budget_bytes is not None else default_budget(device)
     freeze()
-    worker = Worker(device, budget, Marks(options.marks), max_rows=options.max_rows, delay_s=options.delay_s)
-    door = socket.socket(fileno=options.door)
-    door.setblocking(False)
-    await worker.serve(socket.socket(fileno=options.fd), door, {"budget_bytes": budget})
+    if device.kind == "cpu":  # a GPU's driver maps far more than it uses
+        _log.info("memory.bounded", bytes=bound_memory(budget))
+    marks, answers = Marks(options.marks), AnswerLimits(options.max_elements, options.max_bytes)
+    worker = Worker(device, budget, marks, max_rows=options.max_rows, delay_s=options.delay_s, answers=answers)
+    engine, door = socket.socket(fileno=options.fd), socket.socket(fileno=options.door)
+    await worker.serve(engine, door, {"budget_bytes": budget})
 
 
 def main() -> None:
@@ -381,6 +343,8 @@ def main() -> None:
     parser.add_argument("--budget-bytes", type=int, default=None)
     parser.add_argument("--max-rows", type=int, required=True, help="of a batch")
     parser.add_argument("--delay-s", type=float, required=True, help="that requests wait for others")
+    parser.add_argument("--max-elements", type=int, required=True, help="of an answer")
+    parser.add_argument("--max-bytes", type=int, required=True, help="of an answer")
     options = parser.parse_args()
     die_with_parent(options.parent)
     report_to_engine()

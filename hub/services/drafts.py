@@ -83,6 +83,7 @@ def record(principal: Principal, name: ModelName, request: BeginPush, idempotenc
         principal=principal.name,
         created_at=datetime.now(UTC),
         completed=None,
+        attestation=request.attestation,
     )
 
 

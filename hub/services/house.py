@@ -20,6 +20,8 @@ The verbs, for those who write faces (all are plain functions for the thread poo
     aliases.all(principal, name) -> AliasList                   .set(principal, name, alias, number) -> AliasList
     yanks.yank(principal, name, number, reason) -> Version
     removals.version(principal, name, number) -> None           .model(principal, name) -> None
+    attestations.keys(principal, owner) -> KeyList
+    attestations.of(principal, name, number) -> AttestationList
     pushes.begin(principal, BeginPush, *, idempotency_key) -> PushTicket
     pushes.places(principal, push_id, digests, *, relayed) -> BlobPlaces
     pushes.complete(principal, push_id) -> Version
@@ -39,6 +41,7 @@ from dataclasses import dataclass
 from hub.engine.engine import Engine
 from hub.services.access import Access
 from hub.services.aliases import Aliases
+from hub.services.attestations import Attestations
 from hub.services.audit import Audits
 from hub.services.browse import Browse
 from hub.services.diff import Diffs
@@ -64,6 +67,7 @@ class House:
     browse: Browse
     diffs: Diffs
     aliases: Aliases
+    attestations: Attestations
     yanks: Yanks
     removals: Removals
     pushes: Pushes

@@ -36,6 +36,7 @@ from hub.domain.versions import State, Version
 from hub.protocol import paths
 from hub.protocol.schemas import BeginPush, BlobPlace, BlobPlaces, PushTicket
 from hub.savedmodel.inspect import inspect
+from hub.services.attesting import attest, require_attested
 from hub.services.changes import describe, note_verdict, require, set_alias
 from hub.services.drafts import announced, check_model, known_digests, record, require_sizes, same_push
 from hub.services.heads import trunk_signature, with_fit
@@ -68,6 +69,7 @@ class Pushes:
 
         Raises:
             Conflict: The model exists and is of the other kind, or the key was used for another push.
+            InvalidAttestation: The attestation is no proof, or is missing where the owner wants one.
             InvalidModel: The trunk a head hangs on is not here, or cannot be built on.
         """
         require(self.catalog, principal, Scope.WRITE, Action.VERSION_PUSH, request.model)
@@ -78,6 +80,7 @@ class Pushes:
         sizes = push.draft.blobs()
         with self.catalog.begin() as tx:
             check_model(tx, name, request.draft.kind)
+            require_attested(tx, name, request.draft, request.attestation)
             trunk_signature(tx, request.draft)
             existing = tx.version_by_content(name, request.draft.content_digest())
             known = tx.stored(sizes)
@@ -156,6 +159,7 @@ class Pushes:
             BlobsMissing: At least one announced blob is not stored, or was found damaged.
             DigestMismatch: What was sent for a blob is something else, or the blobs of a file do not make up the file.
             InvalidModel: The trunk a head hangs on is gone.
+            InvalidAttestation: The key it was signed with was revoked meanwhile, or signing is wanted by now.
             NotAvailable: Some of the bytes are being swept away at this moment.
         """
         push = self._push(principal, push_id)
@@ -268,6 +272,7 @@ class Pushes:
                 facts = {"digest": digest, "size": manifest.size, "alias": push.alias, "push": str(push.id)}
                 tx.note(principal, Action.VERSION_PUSH, version.reference, facts)
                 note_verdict(tx, version, report)
+            attest(tx, principal, version, push.draft, push.attestation)
             describe(tx, principal, push.model, push.card, push.is_private)
             tx.complete_push(push.id, version.number)
             return version
@@ -295,8 +300,9 @@ def _inspected(draft: Draft, made: NewSnapshot, trunk: Signature | None) -> tupl
 
 
 def _apply(tx: Transaction, existing: Version, request: BeginPush, principal: Principal) -> Version:
-    """Do what a repeated push still asks for beside the content: move the alias, change card and privacy."""
+    """Do what a repeated push still asks for beside the content: sign it, move the alias, change card and privacy."""
     name = ModelName.parse(existing.model)
+    attest(tx, principal, existing, request.draft, request.attestation)
     describe(tx, principal, name, request.card, request.is_private)
     if request.alias is not None and existing.state is State.READY:
         set_alias(tx, principal, name, request.alias, existing.number)

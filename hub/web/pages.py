@@ -128,6 +128,7 @@ def _version_facts(visit: Visit, name: str, number: int) -> dict[str, Any]:
     return {
         "detail": detail,
         "lineage": visit.house.browse.lineage(visit.principal, name, number),
+        "attestations": visit.house.attestations.of(visit.principal, name, number).items,
         "snippets": snippets(
             detail, base_url(visit.request), _samples(visit, detail), needs_token=not visit.principal.is_anonymous
         ),

@@ -8,14 +8,16 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from hub.domain.errors import InvalidModel
+from hub.domain.errors import InvalidModel, OutputTooLarge
 from hub.domain.signatures import Signature
 from hub.domain.tensors import TensorSpec
 from hub.engine.engine import Target
 from hub.engine.local import LocalEngine
 from hub.engine.supervisor import Batching
 from hub.protocol.frames import from_numpy, to_numpy
+from hub.runtime.answers import as_tensors
 from hub.runtime.computing import Call, Job, compute
+from hub.runtime.limits import AnswerLimits
 from hub.runtime.orders import Order
 from hub.runtime.servable import Value
 from hub.savedmodel.inspect import inspect
@@ -78,6 +80,40 @@ def test_heads_share_one_call_of_their_trunk_and_each_runs_on_its_own_rows() -> 
     assert trunk.rows == [4]
     assert (one.rows, two.rows) == ([2], [1])
     assert values(answers) == [[3.0], [-4.0], [7.0], [8.0]]
+
+
+def test_who_asks_for_too_much_fails_alone() -> None:
+    trunk = Counted(lambda x: np.repeat(x, 1 + int(x.max()), axis=1))
+    one, two = compute(Call(trunk, "f", True), [job(1, 0.0), job(2, 9.0)], limits=AnswerLimits(elements=19))
+    assert not isinstance(one, Exception)
+    assert one[0].shape == (1, 2)
+    assert isinstance(two, OutputTooLarge)
+    assert "'y' the answer has 20 elements, it may have 19" in two.detail
+
+
+def test_all_heads_of_one_answer_share_what_it_may_have() -> None:
+    trunk = Counted(lambda x: x, given="features")
+    heads = [Call(Counted(lambda x: x, taken="features"), "f", True) for _ in range(3)]
+    for most, is_taken in ((24, True), (23, False)):
+        [answer] = compute(Call(trunk, "f", True), [job(1, 1.0, heads=heads)], limits=AnswerLimits(size_bytes=most))
+        assert isinstance(answer, OutputTooLarge) != is_taken
+
+
+@pytest.mark.parametrize(
+    ("value", "size"),
+    [
+        (np.zeros([3, 2], np.float64), 48),
+        (np.array([b"abc", b""], object), 11),
+        (tf.zeros([3, 2], tf.bfloat16), 12),
+        (tf.constant(["abc", ""]), 11),
+        (b"abc", 7),
+    ],
+)
+def test_an_answer_has_the_bytes_that_it_is_counted_with(value: Value, size: int) -> None:
+    (tensor,) = as_tensors({"y": value}, AnswerLimits(size_bytes=size))
+    assert len(tensor.data) == size
+    with pytest.raises(OutputTooLarge, match="HUB_ANSWER_MAX_BYTES"):
+        as_tensors({"y": value}, AnswerLimits(size_bytes=size - 1))
 
 
 def test_one_input_may_be_answered_by_many_heads() -> None:

@@ -18,7 +18,7 @@ class PushQueries(Queries):
         """Remember a push that begins; False where its id is taken."""
         row = {"id": push.id, "model": str(push.model), "content_digest": push.draft.content_digest()}
         row |= {"draft": push.draft, "alias": push.alias, "card": push.card, "message": push.message}
-        row |= {"is_private": push.is_private, "principal": push.principal}
+        row |= {"is_private": push.is_private, "principal": push.principal, "attestation": push.attestation}
         number = push.completed.number if push.completed else None
         return self.insert_if_absent(pushes, row | {"created_at": push.created_at, "completed_number": number})
 
@@ -37,7 +37,7 @@ class PushQueries(Queries):
     def resume_push(self, push: PushRecord) -> UUID | None:
         """Go on with a push of the same content to the same model by the same principal that was never completed.
 
-        It takes over what else ``push`` asks for: alias, message, card and privacy.
+        It takes over what else ``push`` asks for: alias, message, card, privacy and attestation.
 
         Returns:
             Its id; None where there is none.
@@ -49,7 +49,7 @@ class PushQueries(Queries):
         if found is not None:
             # The draft too: another client may cut the same files into other blobs.
             asked = {"draft": push.draft, "alias": push.alias, "message": push.message, "card": push.card}
-            asked |= {"is_private": push.is_private, "created_at": push.created_at}
+            asked |= {"is_private": push.is_private, "created_at": push.created_at, "attestation": push.attestation}
             self.connection.execute(update(pushes).where(pushes.c.id == found).values(**asked))
         return found
 
@@ -88,4 +88,5 @@ def _push(row: AnyRow) -> PushRecord:
         principal=row.principal,
         created_at=row.created_at,
         completed=Reference(model, number=row.completed_number) if row.completed_number is not None else None,
+        attestation=row.attestation,
     )

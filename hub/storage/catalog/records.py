@@ -50,3 +50,4 @@ class PushRecord:
     principal: str
     created_at: datetime
     completed: Reference | None = None
+    attestation: str | None = None

@@ -21,6 +21,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    UniqueConstraint,
     Uuid,
 )
 
@@ -174,6 +175,7 @@ pushes = Table(
     Column("principal", Text, nullable=False),
     Column("created_at", UtcTime, nullable=False),
     Column("completed_number", Integer),
+    Column("attestation", Text),
     Index(None, "model", "content_digest"),
 )
 
@@ -217,3 +219,30 @@ audit = Table(
 # Before a denial is written down, those that were lately are counted.
 _IS_DENIED = audit.c.result == Result.DENIED.value
 Index("ix_audit_denied", audit.c.actor, audit.c.at, sqlite_where=_IS_DENIED, postgresql_where=_IS_DENIED)
+
+keys = Table(
+    "keys",
+    METADATA,
+    Column("owner", Name, primary_key=True),
+    Column("fingerprint", String(64), primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("pem", Text, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Column("revoked_at", UtcTime),
+    UniqueConstraint("owner", "name"),
+)
+
+# Owners that take signed pushes only.
+signing_owners = Table("signing_owners", METADATA, Column("owner", Name, primary_key=True))
+
+attestations = Table(
+    "attestations",
+    METADATA,
+    Column("model", Name, primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("fingerprint", String(64), primary_key=True),
+    Column("bundle", Text, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Column("created_by", Text, nullable=False),
+    _of_version(),
+)

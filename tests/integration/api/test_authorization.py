@@ -74,6 +74,8 @@ TABLE: dict[str, tuple[str, str]] = {
     f"GET {VERSION}/blobs/{{digest}}": sees(),
     f"GET {VERSION}/files/{{path}}": sees(),
     f"POST {VERSION}/places": sees(),
+    f"GET {VERSION}/attestations": sees(),
+    "GET /api/v1/owners/{owner}/keys": reads(),
     f"GET {MODEL}/aliases": sees(),
     f"PUT {MODEL}/aliases/{{alias}}": changes(),
     f"POST {MODEL}/heads:predict": sees(422),  # it has no heads

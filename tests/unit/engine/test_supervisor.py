@@ -9,6 +9,7 @@ import pytest
 
 from hub.engine.supervisor import Batching, Supervisor, _Life
 from hub.runtime.devices import Device
+from hub.runtime.limits import AnswerLimits
 
 
 def serving(age_s: float) -> tuple[Supervisor, _Life]:
@@ -23,6 +24,7 @@ def serving(age_s: float) -> tuple[Supervisor, _Life]:
         on_tuned=lambda _digest, _choices: None,
         on_death=lambda _digest: None,
         prepare=lambda _link: asyncio.sleep(0),
+        answers=AnswerLimits(),
     )
     stand_in: Any = SimpleNamespace(pid=1, loaded={}, in_flight=0)
     life = _Life(stand_in, stand_in, stand_in, Path("marks"), asyncio.get_running_loop().time() - age_s)

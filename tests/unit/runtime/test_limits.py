@@ -23,6 +23,19 @@ print("alive")
 """
 
 
+BOUNDED = """
+import mmap
+from hub.runtime.limits import WORKING_BYTES, bound_memory
+print(bound_memory(1 << 20) > WORKING_BYTES)
+try:
+    bytearray(WORKING_BYTES + (2 << 20))
+except MemoryError:
+    print("no memory")
+print(len(mmap.mmap(-1, WORKING_BYTES + (2 << 20), flags=mmap.MAP_SHARED)) > WORKING_BYTES)
+print(len(bytearray(1 << 20)))
+"""
+
+
 def run(code: str) -> str:
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60).stdout
 
@@ -34,3 +47,7 @@ def test_limits_hold_and_only_ever_shrink() -> None:
 def test_a_process_whose_parent_has_gone_already_ends_at_once() -> None:
     assert run(ORPHAN) == ""
     assert run(ORPHAN.replace("1 << 22", str(os.getpid()))) == "alive\n"
+
+
+def test_a_worker_may_have_what_its_versions_take_and_room_to_work_and_no_more() -> None:
+    assert run(BOUNDED).split("\n")[:4] == ["True", "no memory", "True", "1048576"]

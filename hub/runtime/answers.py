@@ -1,0 +1,69 @@
+"""Answers: outputs as tensors that can be sent, within what one answer may have.
+
+Law: an answer that is too large is refused for what its outputs say of themselves, before they are copied or encoded.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from hub.domain.errors import OutputTooLarge
+from hub.protocol.frames import Tensor, from_numpy
+from hub.runtime.limits import AnswerLimits
+from hub.runtime.servable import Value, as_array
+
+_LENGTH_BYTES = 4  # before each element of a string tensor
+
+
+def as_tensors(
+    values: Mapping[str, Value], limits: AnswerLimits, prefix: str = "", before: Sequence[Tensor] = ()
+) -> list[Tensor]:
+    """Outputs as tensors.
+
+    Args:
+        values: The outputs by name.
+        limits: What all of the answer may have.
+        prefix: What the tensors' names begin with.
+        before: What the answer has already.
+
+    Raises:
+        OutputTooLarge: The answer would have more.
+        ModelFailed: An output is no dense tensor.
+    """
+    elements = sum(tensor.count for tensor in before)
+    size = sum(len(tensor.data) for tensor in before)
+    arrays = {}
+    for name, value in values.items():
+        count, each_bytes = _announced(value)
+        elements, size = elements + count, size + count * each_bytes
+        _require(elements, limits.elements, "elements", name)
+        _require(size, limits.size_bytes, "bytes", name)
+        array = arrays[name] = as_array(value)
+        if array.dtype.kind == "O":
+            size += sum(map(len, array.flat))
+            _require(size, limits.size_bytes, "bytes", name)
+    return [from_numpy(prefix + name, array) for name, array in arrays.items()]
+
+
+def _announced(value: Value) -> tuple[int, int]:
+    """Elements, and bytes of each as far as they can be told: of a text only its length's."""
+    if isinstance(value, bytes | str):
+        return 1, _LENGTH_BYTES
+    dtype = getattr(value, "dtype", None)
+    if isinstance(dtype, tf.DType):
+        return math.prod(value.shape), dtype.size if dtype != tf.string else _LENGTH_BYTES
+    if isinstance(value, np.ndarray | np.generic):
+        return value.size, value.itemsize if value.dtype.kind != "O" else _LENGTH_BYTES
+    return 0, 0  # no dense tensor: that is refused when it is made an array
+
+
+def _require(has: int, may: int, what: str, name: str) -> None:
+    if has > may:
+        raise OutputTooLarge(
+            f"With output {name!r} the answer has {has:,} {what}, it may have {may:,}.",
+            remedy="Send less at once, or ask who runs the hub to allow more: HUB_ANSWER_MAX_BYTES, "
+            "HUB_ANSWER_MAX_ELEMENTS.",
+            limit=may,
+        )
