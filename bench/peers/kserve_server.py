@@ -1,4 +1,4 @@
-"""KServe's model server: Open Inference Protocol, JSON and binary."""
+"""KServe's model server: Open Inference Protocol, JSON and binary, over HTTP and gRPC."""
 
 import os
 
@@ -27,5 +27,5 @@ class Trunk(kserve.Model):
 
 
 if __name__ == "__main__":
-    port = int(os.environ["BENCH_PORT"])
-    kserve.ModelServer(http_port=port, enable_grpc=False, workers=1, access_log_format=None).start([Trunk()])
+    ports = {"http_port": int(os.environ["BENCH_PORT"]), "grpc_port": int(os.environ["BENCH_RPC_PORT"])}
+    kserve.ModelServer(**ports, enable_grpc=True, workers=1, access_log_format=None).start([Trunk()])

@@ -4,7 +4,7 @@ import os
 
 import litserve
 import numpy as np
-from model import call
+from model import call, call_together, from_lists
 
 
 class Trunk(litserve.LitAPI):
@@ -15,19 +15,19 @@ class Trunk(litserve.LitAPI):
 
     def decode_request(self, request: dict) -> np.ndarray:
         """Nested lists to an array."""
-        return np.asarray(request["x"], np.float32)
+        return from_lists(request["x"])
 
-    def batch(self, inputs: list) -> np.ndarray:
-        """Requests to a batch."""
-        return np.concatenate(inputs)
+    def batch(self, inputs: list) -> list:
+        """Requests as they are: they may differ in length."""
+        return inputs
 
-    def predict(self, x: np.ndarray) -> np.ndarray:
+    def predict(self, x: list | np.ndarray) -> list:
         """A batch to its features."""
-        return call(x)
+        return call_together(x) if isinstance(x, list) else call(x)
 
-    def unbatch(self, output: np.ndarray) -> list:
+    def unbatch(self, output: list) -> list:
         """A batch to answers."""
-        return list(output[:, None])
+        return output
 
     def encode_response(self, output: np.ndarray) -> dict:
         """An array to nested lists."""
@@ -36,6 +36,6 @@ class Trunk(litserve.LitAPI):
 
 if __name__ == "__main__":
     api = Trunk(max_batch_size=32, batch_timeout=0.002)
-    server = litserve.LitServer(api, accelerator="cpu", workers_per_device=1, timeout=60)
+    server = litserve.LitServer(api, accelerator="cpu", workers_per_device=1, timeout=60, fast_queue=True)
     port = int(os.environ["BENCH_PORT"])
     server.run(host="127.0.0.1", port=port, num_api_servers=1, generate_client_file=False, log_level="warning")
