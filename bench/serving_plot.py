@@ -54,7 +54,7 @@ def draw(results: Results, target: Path) -> bool:
 
 
 def _panel(axis: Any, found: Sequence[Compared], rows: Sequence[str], numbers: Sequence[int]) -> None:
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
     for place, number in enumerate(numbers):
         dots = [each for each in found if each.concurrency == number]
@@ -66,7 +66,7 @@ def _panel(axis: Any, found: Sequence[Compared], rows: Sequence[str], numbers: S
     axis.set_xscale("log")
     axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}×"))
-    axis.xaxis.set_minor_formatter(NullFormatter())
+    axis.xaxis.set_minor_locator(NullLocator())
     axis.tick_params(labelbottom=True, colors=_INK, length=0)
     axis.set_yticks(range(len(rows)), rows)
     axis.set_ylim(len(rows) - 0.5, -0.5)

@@ -16,6 +16,7 @@ from bench.serving_results import Compared, Results
 OUT = ROOT / "build" / "bench"
 _PAGE = ROOT / "docs" / "performance.md"
 _PLOT = ROOT / "docs" / "images" / "serving.svg"
+_SHOWN_TROUBLE = 300
 _BEGIN, _END = "<!-- bench.serving begins -->", "<!-- bench.serving ends -->"
 
 
@@ -38,7 +39,7 @@ def publish(results: Results) -> None:
     if not begin or not end:
         raise SystemExit(f"{_PAGE} lacks the marks {_BEGIN} and {_END}")
     picture = ["![A hub next to other servers](images/serving.svg)", ""] if draw(results, _PLOT) else []
-    shown = "\n".join([*_told(results), "", *picture, *_tables(results)])
+    shown = "\n".join([*_told(results), "", *picture, *_tables(results, "####")])
     _PAGE.write_text(f"{before}{begin}\n{shown}\n{end}{after}")
 
 
@@ -48,7 +49,7 @@ def page(results: Results) -> Iterator[str]:
     yield ""
     yield from _told(results)
     yield ""
-    yield from _tables(results)
+    yield from _tables(results, "##")
     yield ""
     yield "## Every comparison"
     yield ""
@@ -63,19 +64,19 @@ def _told(results: Results) -> Iterator[str]:
     )
 
 
-def _tables(results: Results) -> Iterator[str]:
+def _tables(results: Results, level: str) -> Iterator[str]:
     if results.compared:
-        yield "### Next to the best other server"
+        yield f"{level} Next to the best other server"
         yield ""
         yield from _best(results)
         yield ""
     if results.limits:
-        yield "### Next to one process without a server"
+        yield f"{level} Next to one process without a server"
         yield ""
         yield from _limits(results)
         yield ""
     if results.heads:
-        yield f"### {HEADS} heads on one trunk next to {HEADS} full models"
+        yield f"{level} {HEADS} heads on one trunk next to {HEADS} full models"
         yield ""
         yield from _heads(results)
         yield ""
@@ -182,7 +183,7 @@ def _did_not_run(results: Results) -> Iterator[str]:
         yield "Did not run:"
         yield ""
         for trouble in results.troubles:
-            yield f"* {' '.join(trouble.split())}"
+            yield f"* {trouble.strip().splitlines()[0][:_SHOWN_TROUBLE]}"  # a log may follow, which the JSON has
         yield ""
 
 

@@ -17,6 +17,8 @@ class Trunk(kserve.Model):
         """Answer one request."""
         outputs = call(payload.inputs[0].as_numpy())
         named = kserve.InferOutput("features", list(outputs.shape), "FP32", outputs)
+        if payload.from_grpc:
+            named.set_data_from_numpy(outputs)
         return kserve.InferResponse(
             payload.id or "0",
             "trunk",

@@ -1,17 +1,21 @@
 """LitServe: JSON, batches of what came within two milliseconds."""
 
 import os
+from typing import Any
 
 import litserve
 import numpy as np
-from model import call, call_together, from_lists
+from rows import from_lists
 
 
 class Trunk(litserve.LitAPI):
     """Calls the model."""
 
-    def setup(self, device: str) -> None:
-        """Nothing: the model is a module."""
+    def setup(self, device: str) -> None:  # noqa: ARG002 - it is given
+        """Load it in the process that calls it."""
+        import model
+
+        self._model: Any = model
 
     def decode_request(self, request: dict) -> np.ndarray:
         """Nested lists to an array."""
@@ -21,9 +25,9 @@ class Trunk(litserve.LitAPI):
         """Requests as they are: they may differ in length."""
         return inputs
 
-    def predict(self, x: list | np.ndarray) -> list:
-        """A batch to its features."""
-        return call_together(x) if isinstance(x, list) else call(x)
+    def predict(self, x: list | np.ndarray) -> list | np.ndarray:
+        """A batch, or one request where nothing is batched, to its features."""
+        return self._model.call_together(x) if isinstance(x, list) else self._model.call(x)
 
     def unbatch(self, output: list) -> list:
         """A batch to answers."""

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import ray
 from ray import serve
+from rows import from_bytes, from_lists
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -33,9 +34,9 @@ class Trunk:
     async def __call__(self, request: Request) -> Response:
         """Answer a request."""
         if request.headers.get("content-type") == _RAW:
-            features = await self.together(self._model.from_bytes(await request.body()))
+            features = await self.together(from_bytes(await request.body()))
             return Response(features.tobytes(), media_type=_RAW)
-        features = await self.together(self._model.from_lists((await request.json())["x"]))
+        features = await self.together(from_lists((await request.json())["x"]))
         return JSONResponse({"features": features.tolist()})
 
 
