@@ -30,6 +30,7 @@ from hub.client.operations import Operations
 _HEADS = "heads"
 _MODELS = ("tiny", "text", "rnn", "mobilenet96", "mobilenet224", _HEADS)
 _BY_ITSELF = ("bin", "tfs.grpc")
+_QUICK_MODELS, _QUICK_PEERS = ("tiny", "mobilenet96"), ("triton", "mlserver", "litserve")
 _MEASURED_WITHIN_S = 240
 
 
@@ -226,14 +227,14 @@ def _plan(arguments: Sequence[str] | None = None) -> tuple[Plan, Path]:
     parser.add_argument("--concurrency", help="connections: 1,8,32")
     parser.add_argument("--seconds", type=int, help="of each run")
     parser.add_argument("--rounds", type=int)
-    parser.add_argument("--quick", action="store_true", help="a first look: tiny and mobilenet96, one short round")
+    parser.add_argument("--quick", action="store_true", help="a first look: two models, three peers, one short round")
     parser.add_argument("--out", type=Path, default=serving_report.OUT)
     given = parser.parse_args(arguments)
     quick = given.quick
     concurrency = given.concurrency or ("8" if quick else "1,8,32")
     plan = Plan(
-        models=given.models or (("tiny", "mobilenet96") if quick else _MODELS),
-        peers=(given.peers or names) if given.device.startswith("cpu") else (),
+        models=given.models or (_QUICK_MODELS if quick else _MODELS),
+        peers=(given.peers or (_QUICK_PEERS if quick else names)) if given.device.startswith("cpu") else (),
         forms=given.forms or FORMS,
         concurrencies=[int(each) for each in concurrency.split(",")],
         seconds=given.seconds or (1 if quick else 4),

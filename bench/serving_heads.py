@@ -40,7 +40,8 @@ class Crowd:
 def push(server: Server, folder: Path) -> None:
     """Push the trunk, its heads, and the full models."""
     with Client(server.url, server.environment["HUB_TOKEN"]) as client:
-        trunk = client.push(folder / "trunk", f"{OWNER}/trunk").reference
+        trunk = f"{OWNER}/trunk"
+        client.push(folder / "trunk", trunk)
         for number in range(HEADS):
             client.push(folder / f"head-{number}", f"{OWNER}/head-{number}", head_of=trunk)
             client.push(folder / f"full-{number}", f"{OWNER}/full-{number}")
