@@ -161,8 +161,9 @@ class Bench:
 
     def _in_turns(self, model: str, peer: str, ours: Asking, theirs: Asking) -> None:
         sides = (ours, theirs)
+        ours.check()
+        theirs.check(peer)
         for side in sides:
-            side.check()
             self._short.ask(side, 4)
         for concurrency in self._plan.concurrencies:
             runs = [[self._load.ask(side, concurrency) for side in sides] for _ in range(self._plan.rounds)]

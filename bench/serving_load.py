@@ -104,8 +104,8 @@ class Asking:
         """All requests of a model whose requests lie in a folder."""
         return cls(server, KINDS[kind], [Request(place, folder, number) for number in range(REQUESTS)])
 
-    def check(self) -> None:
-        """See that every answer is right, one by one and when many are asked at once.
+    def check(self, who: str = "the hub") -> None:
+        """See that every answer of ``who`` is right, one by one and when many are asked at once.
 
         Raises:
             CannotRun: One is not.
@@ -114,7 +114,7 @@ class Asking:
             for answers in (map(send, self.requests), many.map(send, list(self.requests) * _CHECKS)):
                 wrong = [said for said in answers if said]
                 if wrong:
-                    raise CannotRun(f"{len(wrong)} of the checked answers are wrong: {wrong[0][:_SHOWN]}")
+                    raise CannotRun(f"{len(wrong)} of the checked answers of {who} are wrong: {wrong[0][:_SHOWN]}")
 
     @contextmanager
     def _sender(self) -> Iterator[Callable[[Request], str]]:
