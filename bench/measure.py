@@ -119,7 +119,7 @@ class Setting:
         """Run a contender once."""
         contender.before(number)
         os.sync()
-        _calm_down(self.servers)
+        calm_down(self.servers)
         try:
             run = self._run(contender.command(number))
         finally:
@@ -180,18 +180,41 @@ class Run:
 
 def tree_cpu_s(roots: Sequence[int]) -> float:
     """CPU seconds of processes, of all that descend from them, and of those among these that have ended."""
+    return sum(_tree(roots).values())
+
+
+def tree_memory_bytes(roots: Sequence[int]) -> int:
+    """Memory of processes and of all that descend from them; what several share counts once. Source: proc(5)."""
+    total = 0
+    for pid in _tree(roots):
+        try:
+            lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+        except OSError:
+            continue  # it has just ended
+        total += sum(int(line.split()[1]) << 10 for line in lines if line.startswith("Pss:"))
+    return total
+
+
+def tree(roots: Sequence[int]) -> list[int]:
+    """Processes and all that descend from them."""
+    return list(_tree(roots))
+
+
+def _tree(roots: Sequence[int]) -> dict[int, float]:
+    """CPU seconds by process."""
     if not roots:
-        return 0.0
+        return {}
     found = dict(_processes())
     children: dict[int, list[int]] = {}
     for pid, (parent, _) in found.items():
         children.setdefault(parent, []).append(pid)
-    waiting, total = list(roots), 0.0
+    waiting, spent = list(roots), {}
     while waiting:
         pid = waiting.pop()
         waiting += children.get(pid, [])
-        total += found[pid][1] if pid in found else 0.0
-    return total
+        if pid in found:
+            spent[pid] = found[pid][1]
+    return spent
 
 
 def _processes() -> Iterator[tuple[int, tuple[int, float]]]:
@@ -205,9 +228,9 @@ def _processes() -> Iterator[tuple[int, tuple[int, float]]]:
             yield int(folder.name), (int(fields[1]), sum(map(int, fields[11:15])) / _TICKS)
 
 
-def _calm_down(servers: Sequence[int]) -> None:
+def calm_down(servers: Sequence[int], wait_s: float = _CALM_WAIT_S) -> None:
     """Wait until servers have next to nothing to do."""
-    end = time.monotonic() + _CALM_WAIT_S
+    end = time.monotonic() + wait_s
     while servers and time.monotonic() < end:
         before = tree_cpu_s(servers)
         time.sleep(0.5)

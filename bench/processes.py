@@ -100,13 +100,15 @@ def running(
             server.wait()
 
 
-def wait_until(is_up: Callable[[], bool], server: subprocess.Popen[bytes], log: Path) -> None:
+def wait_until(
+    is_up: Callable[[], bool], server: subprocess.Popen[bytes], log: Path, *, within_s: float = START_S
+) -> None:
     """Wait until a server answers.
 
     Raises:
         CannotRun: It ended, or took too long.
     """
-    end = time.monotonic() + START_S
+    end = time.monotonic() + within_s
     while not is_up():
         if server.poll() is not None or time.monotonic() > end:
             said = log.read_text(errors="replace")[-_SHOWN_LOG:]
@@ -137,6 +139,7 @@ def end_cleanly_when_told() -> None:
     """Let SIGTERM end the benchmark like Ctrl-C does: through every ``finally``."""
 
     def leave(*_: object) -> NoReturn:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough; the next would hit what cleans up
         raise KeyboardInterrupt
 
     signal.signal(signal.SIGTERM, leave)

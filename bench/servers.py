@@ -61,11 +61,13 @@ class Server:
         url: Where it is.
         pid: Its first process, whose tree is all of it.
         environment: What clients need to use it.
+        rpc: Address of its gRPC services, where it has any.
     """
 
     url: str
     pid: int
     environment: dict[str, str] = field(default_factory=dict)
+    rpc: str = ""
 
     @property
     def port(self) -> int:
@@ -222,8 +224,8 @@ def hub(
     """
     program = needed("hub", "the server extra")
     folder.mkdir(parents=True)
-    (port,) = free_ports(1)
-    ours = {"HUB_CONFIG_DIR": str(folder / "config"), "HUB_GRPC_PORT": "0"}
+    port, rpc_port = free_ports(2)
+    ours = {"HUB_CONFIG_DIR": str(folder / "config"), "HUB_GRPC_PORT": str(rpc_port)}
     command = [program, "serve", "--port", str(port), "--data-dir", str(folder / "data"), "--device", device]
     command += ["--storage-url", storage_url] if storage_url else []
     command += ["--database-url", database_url] if database_url else []
@@ -231,4 +233,5 @@ def hub(
     with running(command, log, env=environment(ours | S3_ENVIRONMENT)) as server:
         wait_until(lambda: answers(f"{url}/readyz", lambda body: bool(json.loads(body)["ok"])), server, log)
         token = json.loads((folder / "config" / "credentials.json").read_bytes())["tokens"][url]
-        yield Server(url, server.pid, ours | {"HUB_URL": url, "HUB_TOKEN": token})
+        clients = ours | {"HUB_URL": url, "HUB_TOKEN": token}
+        yield Server(url, server.pid, clients, rpc=f"127.0.0.1:{rpc_port}")

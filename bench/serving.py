@@ -1,193 +1,200 @@
 """Measures how a hub serves, next to other servers with the same SavedModels, and to one process alone.
 
 Two servers are up at a time, ours and another; they are asked in turns, so that what else the machine does strikes
-both, and what is compared is each round's ratio. wrk sends one fixed body over and over. Nothing fails because
-something is slow: the figures are printed, and written to ``build/bench``.
+both, and what is compared is each round's ratio. Before they are measured their answers are checked. Nothing fails
+because something is slow, and a server that cannot run is reported: figures go to ``build/bench`` as JSON, tables and
+a plot (`bench.serving_report`).
 """
 
 import argparse
 import json
-import os
-import re
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from bench import servers
-from bench.measure import tree_cpu_s
-from bench.processes import ROOT, CannotRun, environment, needed
+from bench import servers, serving_heads, serving_report
+from bench.processes import ROOT, CannotRun, end_cleanly_when_told, environment
 from bench.servers import Server
+from bench.serving_bodies import FORMS, KINDS, OWNER
+from bench.serving_load import Asked, Asking, Load, median
 from bench.serving_peers import PEERS, Peer, serving
+from bench.serving_results import Alone, Compared, Limit, Results
 from hub.client.client import Client
 from hub.client.operations import Operations
 
-_MODELS = ("tiny", "rnn", "mobilenet96", "mobilenet224")
-_OUT = ROOT / "build" / "bench"
-_SETTLE_S = 6
+_HEADS = "heads"
+_MODELS = ("tiny", "text", "rnn", "mobilenet96", "mobilenet224", _HEADS)
+_BY_ITSELF = ("bin", "tfs.grpc")
+_QUICK_MODELS, _QUICK_PEERS = ("tiny", "mobilenet96"), ("triton", "mlserver", "litserve")
 _MEASURED_WITHIN_S = 240
-_WRK = """
-local file = assert(io.open(os.getenv("BENCH_BODY"), "rb"))
-wrk.method, wrk.body = "POST", file:read("*a")
-file:close()
-local length = os.getenv("BENCH_HEADER_LENGTH")
-wrk.headers["Content-Type"] = length and "application/octet-stream" or "application/json"
-if length then wrk.headers["Inference-Header-Content-Length"] = length end
-function done(summary, latency, requests)
-  local wrong = summary.errors
-  local failed = wrong.status + wrong.connect + wrong.read + wrong.write + wrong.timeout
-  io.write(string.format('RESULT {"requests": %d, "seconds": %f, "p50_ms": %f, "p99_ms": %f, "failed": %d}',
-    summary.requests, summary.duration / 1e6, latency:percentile(50) / 1e3, latency:percentile(99) / 1e3, failed))
-end
-"""
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """What one run of wrk saw."""
+class Plan:
+    """What is measured, how long and how often."""
 
-    rate: float
-    p50_ms: float
-    p99_ms: float
-    failed: int
-    cpu_ms: float
-
-
-@dataclass(frozen=True, slots=True)
-class Compared:
-    """A hub and a peer on one body, round by round; medians."""
-
-    model: str
-    body: str
-    peer: str
-    concurrency: int
-    ours: Asked
-    theirs: Asked
-    ratio: float
-    least: float
-    most: float
-
-
-@dataclass(frozen=True, slots=True)
-class Alone:
-    """A hub with nobody beside it; medians."""
-
-    model: str
-    concurrency: int
-    ours: Asked
+    models: Sequence[str]
+    peers: Sequence[str]
+    forms: Sequence[str]
+    concurrencies: Sequence[int]
+    seconds: int
+    rounds: int
+    device: str
 
 
 class Bench:
-    """One run over some models."""
+    """One run."""
 
-    def __init__(self, folder: Path, device: str, seconds: int, rounds: int) -> None:
-        """Serve on ``device`` and work below ``folder``; each run of wrk takes ``seconds``."""
+    def __init__(self, folder: Path, plan: Plan) -> None:
+        """Work below ``folder``.
+
+        Raises:
+            CannotRun: wrk is missing.
+        """
         self._folder = folder
-        self._device = device
-        self._seconds = seconds
-        self._rounds = rounds
-        self._wrk = needed("wrk", "a package of the system: apt-get install wrk")
-        (folder / "post.lua").write_text(_WRK)
-        self.alone: list[Alone] = []
-        self.compared: list[Compared] = []
-        self.troubles: list[str] = []
+        self._models = folder / "models"
+        self._plan = plan
+        self._load = Load(folder, plan.seconds)
+        self._short = Load(folder, 1)
+        self.results = Results.begun(asdict(plan))
 
-    def make(self, models: list[str]) -> None:
-        """Make the models and bodies."""
-        _say(f"Making {', '.join(models)} …")
-        self._tensorflow(str(self._folder / "models"), *models)
+    def run(self) -> None:
+        """Measure all that is planned."""
+        _say(f"Making {', '.join(self._plan.models)} …")
+        self._make()
+        plain = [model for model in self._plan.models if model != _HEADS]
+        if plain:
+            with self._hub(plain) as hub:
+                for model in plain:
+                    with self._tried(f"hub, {model}"):
+                        self._by_itself(hub, model)
+                for peer in (peer for peer in PEERS if peer.name in self._plan.peers):
+                    for model in plain:
+                        with self._tried(f"{peer.name}, {model}"):
+                            self._against(hub, peer, model)
+        if _HEADS in self._plan.models:
+            with self._tried("hub, heads"):
+                self._heads()
 
-    def limit(self, model: str) -> dict[str, dict[str, float]]:
-        """What one process alone reaches."""
-        answer = self._tensorflow("limit", str(self._folder / "models"), model, self._device)
-        found: dict[str, dict[str, float]] = json.loads(answer.splitlines()[-1])
-        return found
-
-    def _tensorflow(self, *arguments: str) -> str:
-        command = [sys.executable, "-m", "bench.serving_models", *arguments]
+    def _make(self) -> None:
+        command = [sys.executable, "-m", "bench.serving_models", str(self._models), *self._plan.models]
         done = subprocess.run(command, cwd=ROOT, env=environment(), capture_output=True, text=True, check=False)
         if done.returncode:
             raise CannotRun(done.stderr[-1_000:])
-        return done.stdout
 
     @contextmanager
-    def hub(self, models: list[str]) -> Iterator[Server]:
-        """A hub that has the models."""
-        with servers.hub(self._folder / "hub", device=self._device) as server:
+    def _hub(self, models: Sequence[str]) -> Iterator[Server]:
+        with servers.hub(self._folder / "hub", device=self._plan.device) as server:
             with Client(server.url, server.environment["HUB_TOKEN"]) as client:
                 for model in models:
-                    client.push(self._folder / "models" / model / "1", f"bench/{model}")
+                    client.push(self._models / model / "1", f"{OWNER}/{model}")
             yield server
 
-    def by_itself(self, hub: Server, model: str, concurrencies: list[int]) -> None:
-        """Measure the hub alone, in binary."""
-        path = f"/v2/models/bench/{model}/infer"
-        self._ask(hub, path, model, "bin", 4)
-        _say(f"  {model:<13}{_until_measured(hub, f'bench/{model}@1')}")
-        for concurrency in concurrencies:
-            ours = _median([self._ask(hub, path, model, "bin", concurrency) for _ in range(self._rounds)])
-            self.alone.append(Alone(model, concurrency, ours))
-            _say(
-                f"  {model:<13}bin        {concurrency:>3}  hub {ours.rate:8,.0f}/s  p50 {ours.p50_ms:.1f} ms  "
-                f"p99 {ours.p99_ms:.1f} ms  CPU {ours.cpu_ms:.2f} ms  failed {ours.failed}"
-            )
-
-    def against(self, hub: Server, peer: Peer, model: str, concurrencies: list[int]) -> None:
-        """Compare with a peer."""
-        folder = self._folder / f"{peer.name}-{model}"
+    @contextmanager
+    def _tried(self, what: str) -> Iterator[None]:
         try:
-            with serving(peer, folder, self._folder / "models", model) as other:
-                for body, place in peer.places.items():
-                    ours = f"/v2/models/bench/{model}/infer"
-                    our_body = "oip.json" if body == "lists.json" else body
-                    for server, path, kind in ((hub, ours, our_body), (other, place, body)):
-                        self._ask(server, path, model, kind, 4)
-                    time.sleep(_SETTLE_S)  # the hub measures how the model is called best
-                    for concurrency in concurrencies:
-                        runs = [
-                            [
-                                self._ask(server, path, model, kind, concurrency)
-                                for server, path, kind in ((hub, ours, our_body), (other, place, body))
-                            ]
-                            for _ in range(self._rounds)
-                        ]
-                        self._note(model, body, peer.name, concurrency, runs)
+            yield
         except CannotRun as error:
-            self.troubles.append(f"{peer.name}: {error}")
-            _say(f"  {peer.name} cannot run: {error}")
+            self.results.troubles.append(f"{what}: {error}")
+            _say(f"  {what}: {error}")
 
-    def _note(self, model: str, body: str, peer: str, concurrency: int, runs: list[list[Asked]]) -> None:
-        ratios = sorted(ours.rate / theirs.rate for ours, theirs in runs if theirs.rate)
-        if not ratios:
-            self.troubles.append(f"{peer} answered nothing on {model}, {body}, at {concurrency}")
+    def _ours(self, hub: Server, model: str, kind: str) -> Asking:
+        name = f"{OWNER}/{model}"
+        path = f"/v1/models/{name}:predict" if kind == "tfs.json" else f"/v2/models/{name}/infer"
+        place = name if KINDS[kind].form == "grpc" else path
+        return Asking.model(hub, kind, place, self._models / model / "requests")
+
+    def _by_itself(self, hub: Server, model: str) -> None:
+        """The hub with nobody beside it, and one process with TensorFlow and nothing else, in turns."""
+        askings = [self._ours(hub, model, kind) for kind in _BY_ITSELF if KINDS[kind].form in self._plan.forms]
+        askings = askings or [self._ours(hub, model, "bin")]
+        for asking in askings:
+            asking.check()
+        _say(f"  {model:<13}{_until_measured(hub, f'{OWNER}/{model}@1')}")
+        limits: list[dict[str, float]] = []
+        runs: dict[tuple[str, int], list[Asked]] = {}
+        with self._process(model) as (plain, way, process):
+            for _ in range(self._plan.rounds):
+                limits.append(_told(process))
+                for asking in askings:
+                    for concurrency in self._plan.concurrencies:
+                        runs.setdefault((asking.kind.name, concurrency), []).append(self._load.ask(asking, concurrency))
+        limit = Limit.of(model, way, plain, limits)
+        self.results.limits.append(limit)
+        _say(limit.line)
+        for (kind, concurrency), asked in runs.items():
+            alone = Alone(model, kind, concurrency, median(asked))
+            self.results.alone.append(alone)
+            _say(alone.line)
+
+    @contextmanager
+    def _process(self, model: str) -> Iterator[tuple[dict[str, float], str, "subprocess.Popen[str]"]]:
+        """A process that measures itself: what it reached in the plain way, the way it chose, and the process."""
+        command = [sys.executable, "-m", "bench.serving_limit", str(self._models), model, self._plan.device]
+        with (
+            (self._folder / "limit.log").open("ab") as log,
+            subprocess.Popen(
+                command, cwd=ROOT, env=environment(), stdin=-1, stdout=-1, stderr=log, text=True
+            ) as process,
+        ):
+            try:
+                begun = _told(process, asked=False)
+                yield begun["plain"], begun["way"], process
+            finally:
+                process.kill()
+
+    def _against(self, hub: Server, peer: Peer, model: str) -> None:
+        """Compare with a peer."""
+        places = {kind: place for kind, place in peer.places.items() if KINDS[kind].form in self._plan.forms}
+        if not places:
             return
-        ours, theirs = (_median(list(side)) for side in zip(*runs, strict=True))
-        ratio = statistics.median(ratios)
-        found = Compared(model, body, peer, concurrency, ours, theirs, ratio, ratios[0], ratios[-1])
-        self.compared.append(found)
-        _say(line(found))
+        with serving(peer, self._folder / f"{peer.name}-{model}", self._models, model) as other:
+            for kind, place in places.items():
+                theirs = Asking.model(other, kind, place, self._models / model / "requests")
+                with self._tried(f"{peer.name}, {model}, {kind}"):
+                    self._in_turns(model, peer.name, self._ours(hub, model, KINDS[kind].ours), theirs)
 
-    def _ask(self, server: Server, path: str, model: str, body: str, concurrency: int) -> Asked:
-        base = self._folder / "models"
-        variables = environment({"BENCH_BODY": str(base / f"{model}.{body}")})
-        if body == "bin":
-            variables["BENCH_HEADER_LENGTH"] = (base / f"{model}.length").read_text()
-        command = [self._wrk, "-t1", f"-c{concurrency}", f"-d{self._seconds}s", "--timeout", "30s"]
-        command += ["-s", str(self._folder / "post.lua"), f"{server.url}{path}"]
-        before = tree_cpu_s([server.pid])
-        said = subprocess.run(command, env=variables, capture_output=True, text=True, check=False).stdout
-        cpu_s = tree_cpu_s([server.pid]) - before
-        match = re.search(r"RESULT (\{.*\})", said)
-        seen = json.loads(match[1]) if match else {"requests": 0, "seconds": 1, "p50_ms": 0, "p99_ms": 0, "failed": 1}
-        requests = seen["requests"]
-        return Asked(
-            requests / seen["seconds"], seen["p50_ms"], seen["p99_ms"], seen["failed"], cpu_s * 1e3 / max(1, requests)
-        )
+    def _in_turns(self, model: str, peer: str, ours: Asking, theirs: Asking) -> None:
+        sides = (ours, theirs)
+        ours.check()
+        theirs.check(peer)
+        for side in sides:
+            self._short.ask(side, 4)
+        for concurrency in self._plan.concurrencies:
+            runs = [[self._load.ask(side, concurrency) for side in sides] for _ in range(self._plan.rounds)]
+            found = Compared.of(model, peer, theirs.kind, concurrency, runs)
+            if found is None:
+                raise CannotRun(f"answered nothing at {concurrency}")
+            self.results.compared.append(found)
+            _say(found.line)
+
+    def _heads(self) -> None:
+        folder = self._models / _HEADS
+        with servers.hub(self._folder / "hub-of-heads", device=self._plan.device) as hub:
+            serving_heads.push(hub, folder)
+            plan = self._plan
+            found = serving_heads.compare(hub, folder, self._load, plan.concurrencies, plan.rounds)
+        self.results.heads.extend(found)
+        for each in found:
+            _say(serving_heads.line(each))
+
+
+def _told(process: "subprocess.Popen[str]", *, asked: bool = True) -> dict:
+    """The next that the process alone says."""
+    assert process.stdin is not None
+    assert process.stdout is not None
+    if asked:
+        process.stdin.write("\n")
+        process.stdin.flush()
+    for line in process.stdout:
+        if line.startswith("{"):  # what else it says is its log
+            return json.loads(line)
+    raise CannotRun("the process that measures itself ended")
 
 
 def _until_measured(hub: Server, reference: str) -> str:
@@ -203,71 +210,59 @@ def _until_measured(hub: Server, reference: str) -> str:
     raise CannotRun(f"{reference} was not measured within {_MEASURED_WITHIN_S} s")
 
 
-def _median(asked: list[Asked]) -> Asked:
-    middle = {name: statistics.median(getattr(one, name) for one in asked) for name in ("rate", "p50_ms", "p99_ms")}
-    return Asked(
-        **middle,
-        failed=sum(one.failed for one in asked),
-        cpu_ms=statistics.median(one.cpu_ms for one in asked),
-    )
-
-
-def line(found: Compared) -> str:
-    """One comparison as a line."""
-    ours, theirs = found.ours, found.theirs
-    return (
-        f"  {found.model:<13}{found.body:<11}{found.concurrency:>3}  hub {ours.rate:8,.0f}/s  "
-        f"{found.peer:<9}{theirs.rate:8,.0f}/s  x {found.ratio:5.2f} [{found.least:.2f}–{found.most:.2f}]  "
-        f"p50 {ours.p50_ms:.1f}/{theirs.p50_ms:.1f} ms  p99 {ours.p99_ms:.1f}/{theirs.p99_ms:.1f} ms  "
-        f"CPU {ours.cpu_ms:.2f}/{theirs.cpu_ms:.2f} ms  failed {ours.failed}/{theirs.failed}"
-    )
-
-
 def _say(text: str) -> None:
     print(text, flush=True)
 
 
+def _plan(arguments: Sequence[str] | None = None) -> tuple[Plan, Path]:
+    parser = argparse.ArgumentParser(prog="bench.serving", description=__doc__)
+    names = tuple(peer.name for peer in PEERS)
+
+    def several(*known: str) -> dict:
+        return {"type": lambda text: _several(text, known), "metavar": ",".join(known)}
+
+    parser.add_argument("--models", help="also mobilenetSIDE", **several(*_MODELS))
+    parser.add_argument("--peers", help="'none' for the hub alone", **several(*names, "none"))
+    parser.add_argument("--forms", help="of bodies", **several(*FORMS))
+    parser.add_argument("--device", default="cpu:0", help="what the hub serves on; on a GPU it is measured alone")
+    parser.add_argument("--concurrency", help="connections: 1,8,32")
+    parser.add_argument("--seconds", type=int, help="of each run")
+    parser.add_argument("--rounds", type=int)
+    parser.add_argument("--quick", action="store_true", help="a first look: two models, three peers, one short round")
+    parser.add_argument("--out", type=Path, default=serving_report.OUT)
+    given = parser.parse_args(arguments)
+    quick = given.quick
+    concurrency = given.concurrency or ("8" if quick else "1,8,32")
+    plan = Plan(
+        models=given.models or (_QUICK_MODELS if quick else _MODELS),
+        peers=(given.peers or (_QUICK_PEERS if quick else names)) if given.device.startswith("cpu") else (),
+        forms=given.forms or FORMS,
+        concurrencies=[int(each) for each in concurrency.split(",")],
+        seconds=given.seconds or (1 if quick else 4),
+        rounds=given.rounds or (1 if quick else 3),
+        device=given.device,
+    )
+    return plan, given.out
+
+
+def _several(text: str, known: Sequence[str]) -> list[str]:
+    chosen = text.split(",")
+    for each in chosen:
+        if each not in known and not (each.startswith("mobilenet") and "tiny" in known):
+            raise argparse.ArgumentTypeError(f"{each!r} is none of {', '.join(known)}")
+    return chosen
+
+
 def main() -> None:
     """Run what was asked for."""
-    parser = argparse.ArgumentParser(prog="bench.serving", description=__doc__)
-    parser.add_argument("--models", default=",".join(_MODELS))
-    parser.add_argument("--peers", default=",".join(peer.name for peer in PEERS))
-    parser.add_argument("--device", default="cpu:0", help="what the hub serves on; on a GPU it is measured alone")
-    parser.add_argument("--concurrency", default="1,8,32")
-    parser.add_argument("--seconds", type=int, default=4)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--quick", action="store_true", help="tiny and mobilenet96, one short round")
-    parser.add_argument("--out", type=Path, default=_OUT)
-    given = parser.parse_args()
-    models = given.models.split(",") if not given.quick else ["tiny", "mobilenet96"]
-    rounds, seconds = (1, 2) if given.quick else (given.rounds, given.seconds)
-    concurrencies = [int(one) for one in given.concurrency.split(",")]
-    wanted = given.peers.split(",") if given.device.startswith("cpu") else []
+    plan, out = _plan()
+    end_cleanly_when_told()
     with tempfile.TemporaryDirectory(prefix="bench-serving-") as place:
-        bench = Bench(Path(place), given.device, seconds, rounds)
-        bench.make(models)
-        limits = {model: bench.limit(model) for model in models}
-        for model, found in limits.items():
-            for way, reached in found.items():
-                shown = ", ".join(f"{name} {value:.1f}" for name, value in reached.items())
-                _say(f"  {model:<13}in process, {way:<15}{shown}")
-        with bench.hub(models) as hub:
-            for model in models:
-                bench.by_itself(hub, model, concurrencies)
-            for peer in (peer for peer in PEERS if peer.name in wanted):
-                for model in models:
-                    bench.against(hub, peer, model, concurrencies)
-    given.out.mkdir(parents=True, exist_ok=True)
-    written = {
-        "device": given.device,
-        "cores": os.cpu_count(),
-        "limits": limits,
-        "alone": [asdict(one) for one in bench.alone],
-        "compared": [asdict(one) for one in bench.compared],
-        "troubles": bench.troubles,
-    }
-    (given.out / "serving.json").write_text(json.dumps(written, indent=2))
-    _say(f"In {given.out / 'serving.json'}")
+        bench = Bench(Path(place), plan)
+        try:
+            bench.run()
+        finally:
+            _say(serving_report.write(bench.results, out))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""KServe's model server: Open Inference Protocol, JSON and binary."""
+"""KServe's model server: Open Inference Protocol, JSON and binary, over HTTP and gRPC."""
 
 import os
 
@@ -17,6 +17,8 @@ class Trunk(kserve.Model):
         """Answer one request."""
         outputs = call(payload.inputs[0].as_numpy())
         named = kserve.InferOutput("features", list(outputs.shape), "FP32", outputs)
+        if payload.from_grpc:
+            named.set_data_from_numpy(outputs)
         return kserve.InferResponse(
             payload.id or "0",
             "trunk",
@@ -27,5 +29,5 @@ class Trunk(kserve.Model):
 
 
 if __name__ == "__main__":
-    port = int(os.environ["BENCH_PORT"])
-    kserve.ModelServer(http_port=port, enable_grpc=False, workers=1, access_log_format=None).start([Trunk()])
+    ports = {"http_port": int(os.environ["BENCH_PORT"]), "grpc_port": int(os.environ["BENCH_RPC_PORT"])}
+    kserve.ModelServer(**ports, enable_grpc=True, workers=1, access_log_format=None).start([Trunk()])

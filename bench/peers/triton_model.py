@@ -5,9 +5,8 @@ import sys
 
 sys.path[:0] = os.environ["PYTHONPATH"].split(":")  # the embedded interpreter does not look there
 
-import numpy as np  # noqa: E402
 import triton_python_backend_utils as backend  # noqa: E402
-from model import call  # noqa: E402
+from model import call_together  # noqa: E402
 
 
 class TritonPythonModel:
@@ -16,9 +15,7 @@ class TritonPythonModel:
     def execute(self, requests: list) -> list:
         """Answer a batch."""
         parts = [backend.get_input_tensor_by_name(request, "x").as_numpy() for request in requests]
-        outputs = call(parts[0] if len(parts) == 1 else np.concatenate(parts))
-        ends = np.cumsum([len(part) for part in parts])[:-1]
         return [
             backend.InferenceResponse(output_tensors=[backend.Tensor("features", rows)])
-            for rows in np.split(outputs, ends)
+            for rows in call_together(parts)
         ]
