@@ -38,6 +38,7 @@ from hub.services.access import Access
 from hub.services.aliases import Aliases
 from hub.services.audit import Audits
 from hub.services.browse import Browse
+from hub.services.families import Families
 from hub.services.health import Health
 from hub.services.house import House
 from hub.services.predict import Predictions
@@ -97,6 +98,7 @@ def furnish(settings: Settings, catalog: Catalog, blobs: BlobStore, snapshots: S
         access=Access(catalog, settings.anonymous_policy),
         audits=Audits(catalog),
         browse=Browse(catalog, engine),
+        families=Families(catalog),
         aliases=Aliases(catalog),
         yanks=Yanks(catalog),
         removals=Removals(catalog, snapshots),

@@ -17,7 +17,8 @@ The verbs, for those who write faces (all are plain functions for the thread poo
     browse.workers(principal) -> WorkerList
     browse.settled(principal, name, number, wait_s) -> VersionDetail                                    # async
     aliases.all(principal, name) -> AliasList                   .set(principal, name, alias, number) -> AliasList
-    yanks.yank(principal, name, number, reason) -> Version
+    families.around(principal, name, number, depth) -> Family
+    yanks.yank(principal, name, number, reason) -> Version      .impact(principal, name, number) -> Impact
     removals.version(principal, name, number) -> None           .model(principal, name) -> None
     pushes.begin(principal, BeginPush, *, idempotency_key) -> PushTicket
     pushes.places(principal, push_id, digests, *, relayed) -> BlobPlaces
@@ -40,6 +41,7 @@ from hub.services.access import Access
 from hub.services.aliases import Aliases
 from hub.services.audit import Audits
 from hub.services.browse import Browse
+from hub.services.families import Families
 from hub.services.health import Health
 from hub.services.predict import Predictions
 from hub.services.pull import Pulls
@@ -60,6 +62,7 @@ class House:
     access: Access
     audits: Audits
     browse: Browse
+    families: Families
     aliases: Aliases
     yanks: Yanks
     removals: Removals

@@ -68,6 +68,8 @@ TABLE: dict[str, tuple[str, str]] = {
     f"DELETE {VERSION}": changes(204),
     f"POST {VERSION}/yank": changes(),
     f"GET {VERSION}/lineage": sees(),
+    f"GET {VERSION}/family": sees(),
+    f"GET {VERSION}/impact": sees(),
     f"GET {VERSION}/manifest": sees(),
     f"GET {VERSION}/golden": sees(),
     f"GET {VERSION}/blobs/{{digest}}": sees(),
