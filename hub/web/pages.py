@@ -21,6 +21,7 @@ from hub.protocol.golden import read_golden
 from hub.protocol.schemas import VersionDetail
 from hub.services.house import House
 from hub.web.examples import needs_samples
+from hub.web.lineage import lineage_page
 from hub.web.session import show_sign_in, sign_in, sign_out
 from hub.web.shell import base_url, render, static_files
 from hub.web.snippets import default_signature, snippets
@@ -63,6 +64,7 @@ def routes(house: House) -> list[BaseRoute]:
         page_route(house, model, _model),
         page_route(house, f"{model}/versions", _versions),
         page_route(house, f"{model}/versions/{{number}}", _version),
+        page_route(house, f"{model}/lineage", lineage_page),
         page_route(house, "/{first:dashboard_word}", _nothing),
         page_route(house, "/{first:dashboard_word}/{rest:path}", _nothing),
     ]

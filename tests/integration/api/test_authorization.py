@@ -101,6 +101,7 @@ TABLE: dict[str, tuple[str, str]] = {
     **{f"POST {path}/infer": sees() for path in OIP},
     **{f"GET {path}": reads(refused=303) for path in ("/", "/workers")},  # to where one signs in
     **{f"GET {path}": sees(refused=303) for path in (PAGE, f"{PAGE}/versions", f"{PAGE}/versions/{{number}}")},
+    f"GET {PAGE}/lineage": sees(refused=303),
     **{f"GET {path}": whoever(404) for path in ("/{first}", "/{first}/{rest}")},
     "GET /login": whoever(),
     "POST /login": whoever(401),  # with a token that is none
