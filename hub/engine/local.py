@@ -5,6 +5,7 @@ came in. The limits are the engine's: how many requests are inside, and how long
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import replace
@@ -32,6 +33,7 @@ from hub.engine.link import Link, Told
 from hub.engine.placement import choose
 from hub.engine.prober import Prober
 from hub.engine.quarantine import Quarantine
+from hub.engine.seen import is_traced, note_load, note_reply
 from hub.engine.supervisor import Batching, Supervisor
 from hub.protocol.frames import Frame, Tensor
 from hub.runtime.devices import Device
@@ -39,7 +41,6 @@ from hub.runtime.limits import Limits
 from hub.runtime.orders import Choice, Order
 from hub.runtime.sandbox import Mode
 from hub.storage.snapshots import Snapshots
-from hub.telemetry import metrics, tracing
 
 LOAD_DEADLINE_S = 300.0
 _MAX_REMEMBERED = 1_024
@@ -188,7 +189,7 @@ class LocalEngine:
             return [await self.infer(target, signatures[0], inputs, deadline_s, priority)]
         heads = list(zip(target.heads, signatures, strict=True))
         header = {"op": "infer", "trunk": target.trunk_digest, "heads": heads, "priority": priority}
-        header["is_traced"] = tracing.is_recording()
+        header["is_traced"] = is_traced()
         answered: list[list[Tensor]] = [[] for _ in heads]
         for tensor in await self._ask_in_time(target, header, inputs, deadline_s):
             number, _, name = tensor.name.partition("/")
@@ -255,12 +256,7 @@ class LocalEngine:
         if reply.header.get("not_loaded"):
             link.loaded = reply.header["resident"]
             return None
-        if "batch" in reply.header:
-            _observe(target.digests[0], reply.header["batch"])
-        if "traced" in reply.header:
-            traced = reply.header["traced"]
-            facts = {"hub.version": target.digest, "hub.batch.id": traced["batch"], "hub.batch.rows": traced["rows"]}
-            tracing.note_batch(traced["waited_s"], traced["computed_s"], facts)
+        note_reply(target.digest, target.digests[0], link.device, reply.header)
         return list(reply.tensors)
 
     async def _worker_for(self, target: Target) -> Supervisor:
@@ -277,8 +273,10 @@ class LocalEngine:
     async def _ensure(self, supervisor: Supervisor, target: Target) -> None:
         if all(digest in supervisor.loaded for digest in target.digests):
             return
+        began = time.perf_counter()
         # Shielded: who gives up waiting must not stop a load that others wait for.
         await asyncio.shield(self._loading(supervisor, target))
+        note_load(time.perf_counter() - began)
 
     def _loading(self, supervisor: Supervisor, target: Target) -> asyncio.Task[None]:
         key = (supervisor, target)
@@ -387,13 +385,5 @@ def _infer(target: Target, signature: str, priority: int) -> dict[str, Any]:
         "trunk": target.trunk_digest,
         "signature": signature,
         "priority": priority,
-        "is_traced": tracing.is_recording(),
+        "is_traced": is_traced(),
     }
-
-
-def _observe(digest: str, batch: Mapping[str, Any]) -> None:
-    series = metrics.batches_of(digest)
-    series.compute.observe(batch["computed_s"])
-    series.rows.observe(batch["rows"])
-    for seconds in batch["waited_s"]:
-        series.queue.observe(seconds)

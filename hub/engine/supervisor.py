@@ -191,6 +191,7 @@ class Supervisor:
         lock = locked.command(self._sandbox, home, self._reads, has_gpu=self.device.kind == "gpu")
         child = await start_module(f"worker {self.device}", "hub.runtime.worker", arguments, self.device, home, lock)
         link = Link(
+            device=str(self.device),
             grace_s=self._grace_s,
             on_stuck=child.kill,
             on_news=lambda news: self._hear(life, news),

@@ -148,6 +148,7 @@ def test_it_fits_its_window(chromium: Browser, hub: Any, scheme: Any, width: int
         page.goto(hub.url + path)
         missing = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         assert missing <= 0, path
+        page.locator(".graph").scroll_into_view_if_needed()
         expect(page.locator(".node.centre")).to_be_in_viewport()
     context.close()
 

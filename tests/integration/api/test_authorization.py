@@ -101,7 +101,8 @@ TABLE: dict[str, tuple[str, str]] = {
     **{f"POST {path}/infer": sees() for path in OIP},
     **{f"GET {path}": reads(refused=303) for path in ("/", "/workers")},  # to where one signs in
     **{f"GET {path}": sees(refused=303) for path in (PAGE, f"{PAGE}/versions", f"{PAGE}/versions/{{number}}")},
-    f"GET {PAGE}/lineage": sees(refused=303),
+    **{f"GET {PAGE}/{page}": sees(refused=303) for page in ("lineage", "try", "try/state")},
+    f"POST {PAGE}/try": sees(refused=303),
     **{f"GET {path}": whoever(404) for path in ("/{first}", "/{first}/{rest}")},
     "GET /login": whoever(),
     "POST /login": whoever(401),  # with a token that is none
@@ -134,6 +135,7 @@ REQUESTS: dict[str, dict[str, Any]] = {
     **{f"POST {path}:{verb}": {"json": {"examples": [{}]}} for path in SERVING for verb in ("classify", "regress")},
     **{f"POST {path}/infer": {"json": {"inputs": INPUTS}} for path in OIP},
     **{f"POST {path}": STRANGER for path in ("/login", "/logout")},
+    f"POST {PAGE}/try": {"headers": {"Origin": "{url}"}, "data": {"json.x": "[[1, 2]]"}},
     f"{RPC}.PredictionService/Predict": SPEC | {
         "inputs": {"x": {"dtype": 1, "tensorShape": {"dim": [{"size": "1"}, {"size": "2"}]}, "floatVal": PACKED}}
     },
