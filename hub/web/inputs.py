@@ -19,8 +19,7 @@ from hub.protocol.frames import Tensor, to_numpy
 from hub.web.examples import Example, example_inputs
 
 JSON, TEXT = "json.", "text."
-_MAX_SHOWN_CHARS = 6_000
-_MAX_SAMPLE_ELEMENTS = 2_048
+_MAX_SHOWN_ELEMENTS = 1_024
 _MAX_SIDE = 1_024
 _IMAGE_DTYPES = frozenset({"float16", "float32", "float64", "uint8"})
 _CHANNELS = (1, 3)
@@ -43,7 +42,7 @@ class Field:
 
     Attributes:
         spec: The input.
-        example: A valid value, as JSON.
+        example: A valid value: as JSON, or how to make it where that is long.
         hint: What the example is, where it is too long to be shown.
         json: What stands in the field for JSON.
         text: What stands in the field for text; None where the input cannot be one text.
@@ -51,7 +50,7 @@ class Field:
     """
 
     spec: TensorSpec
-    example: str
+    example: str | Example
     hint: str
     json: str
     text: str | None
@@ -113,21 +112,21 @@ def _value(field: Field) -> str:
         for _ in field.spec.shape if field.spec.shape is not None else (None,):
             value = [value]
         return json.dumps(value, ensure_ascii=False)
-    return field.example
+    return field.example if isinstance(field.example, str) else _written(field.example)
 
 
 def _field(spec: TensorSpec, example: Example, sample: Tensor | None) -> Field:
     if sample is not None and (sample.dtype != spec.dtype or not shape_fits(sample.shape, spec.shape)):
         sample = None
-    text = example.fill if _is_one_text(spec) and isinstance(example.fill, str) else None
-    if text is not None:
-        return Field(spec, _value_of(example, None), "", "", text, None)
-    if _is_one_text(spec):  # it takes strings, but those it took were no text
-        return Field(spec, _value_of(example, None), "", _value_of(example, None), "", None)
+    if _is_one_text(spec):
+        value = _written(example)
+        is_text = isinstance(example.fill, str)  # else it took strings that were no text
+        return Field(spec, value, "", "" if is_text else value, str(example.fill) if is_text else "", None)
+    image = _image(spec, example, sample)
+    if example.elements > _MAX_SHOWN_ELEMENTS:
+        return Field(spec, example, f"{example.fill} everywhere, shape {list(example.shape)}", "", None, image)
     value = _value_of(example, sample)
-    is_long = len(value) > _MAX_SHOWN_CHARS
-    hint = f"{example.fill} everywhere, shape {list(example.shape)}" if is_long else ""
-    return Field(spec, value, hint, "" if is_long else value, None, _image(spec, example, sample))
+    return Field(spec, value, "", value, None, image)
 
 
 def _is_one_text(spec: TensorSpec) -> bool:
@@ -135,12 +134,16 @@ def _is_one_text(spec: TensorSpec) -> bool:
 
 
 def _value_of(example: Example, sample: Tensor | None) -> str:
-    """The very sample where it is short and can be written, else the example."""
-    if sample is not None and 0 < sample.count <= _MAX_SAMPLE_ELEMENTS:
+    """The very sample where it can be written, else the example."""
+    if sample is not None and sample.count:
         try:
             return write_json(write_tensor(sample)).decode()
         except InvalidTensor:
             pass
+    return _written(example)
+
+
+def _written(example: Example) -> str:
     return json.dumps(example.nested(), ensure_ascii=False, separators=(",", ":"))
 
 
