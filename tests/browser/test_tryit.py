@@ -1,10 +1,13 @@
 """Trying a version from its page: a real hub with real models, in a real browser and without its scripts."""
 
+import base64
 import json
 import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +16,10 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
+from hub import Client
 from tests.e2e.conftest import RunningHub, serving
 
+HEADS = ("shares", "sums")
 MAKE = """
 import sys
 import tensorflow as tf
@@ -47,13 +52,10 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHub]:
     home = tmp_path_factory.mktemp("tryit")
     subprocess.run([sys.executable, "-c", MAKE, str(home)], check=True, capture_output=True)
     with serving(home) as hub:
-        for folder, name, *more in (
-            ("trunk", "demo/colours"),
-            ("shares", "demo/shares", "--head-of", "demo/colours@1"),
-            ("sums", "demo/sums", "--head-of", "demo/colours@1"),
-        ):
-            pushed = hub.cli("push", str(home / folder), name, *more)
-            assert pushed.returncode == 0, pushed.stderr
+        with Client(hub.url, hub.token) as client, ThreadPoolExecutor() as pool:
+            client.push(home / "trunk", "demo/colours")
+            heads = [pool.submit(client.push, home / name, f"demo/{name}", head_of="demo/colours@1") for name in HEADS]
+            assert all(head.result().version for head in heads)
         yield hub
 
 
@@ -174,8 +176,6 @@ def ask(hub: RunningHub, path: str = TRY, headers: dict[str, str] | None = None,
 
 
 def code_of(answer: httpx2.Response, name: str) -> str:
-    from html import unescape
-
     found = re.search(rf'<pre id="{name}"[^>]*>(.*?)</pre>', answer.text, re.DOTALL)
     assert found, answer.text
     return unescape(found[1])
@@ -210,8 +210,6 @@ def test_a_request_too_long_to_copy_is_a_file(hub: RunningHub, tmp_path: Path) -
     assert "keep it as request.json" in answer.text
     url = re.search(r'href="data:application/json;base64,([^"]+)"', answer.text)
     assert url
-    import base64
-
     (tmp_path / "request.json").write_bytes(base64.b64decode(url[1]))
     for name, program in (("call-curl", ["bash", "-c"]), ("call-python", [sys.executable, "-c"])):
         done = subprocess.run(
