@@ -2,9 +2,13 @@
 
 from typing import Any
 
+from sqlalchemy import event
+
+from hub.domain.access import HUB
 from hub.domain.manifest import Kind
 from hub.domain.names import ModelName
 from hub.domain.versions import State
+from hub.services.families import Families
 from hub.storage.catalog.catalog import Catalog
 
 
@@ -43,3 +47,24 @@ def test_versions_and_private_models_are_found_together(catalog: Catalog, make: 
         assert tx.versions_at(set()) == {}
         assert tx.private_among({"acme/trunk", "acme/head", "acme/gone"}) == {"acme/head": Kind.HEAD}
         assert tx.ready_numbers(ModelName("acme", "gone")) == []
+
+
+def test_a_level_costs_the_same_number_of_queries_however_wide_it_is(catalog: Catalog, make: Any) -> None:
+    counted: list[int] = []
+    for heads in (1, 12):
+        name = ModelName("wide", f"trunk{heads}")
+        with catalog.begin() as tx:
+            trunk = make.ready(tx, name, f"trunk of {heads}")
+            for number in range(heads):
+                make.ready(tx, ModelName("wide", f"head{heads}x{number}"), f"{heads} {number}", make.edge_to(trunk))
+        statements: list[str] = []
+
+        def count(*told: Any, into: list[str] = statements) -> None:
+            into.append(told[2])
+
+        event.listen(catalog._readers, "before_cursor_execute", count)
+        family = Families(catalog).around(HUB, str(name), 1, 2)
+        event.remove(catalog._readers, "before_cursor_execute", count)
+        assert len(family.ties) == heads
+        counted.append(len(statements))
+    assert counted[0] == counted[1] < 25
