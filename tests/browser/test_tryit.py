@@ -103,7 +103,7 @@ def test_a_picture_is_drawn_to_size_and_sent_as_numbers(
     page.get_by_role("combobox", name="Numbers").select_option("0 to 1")
     page.get_by_role("button", name="Run", exact=True).click()
     result = page.get_by_role("region", name="Response")
-    result.get_by_text("JSON").click()
+    result.get_by_text("JSON", exact=True).click()
     values = json.loads(result.get_by_label("features as JSON").text_content() or "")
     assert values == [pytest.approx([1, 128 / 255, 0], abs=0.01)]
     page.get_by_role("combobox", name="Numbers").select_option("0 to 255")
