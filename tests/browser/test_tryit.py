@@ -19,6 +19,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 from hub import Client
 from tests.e2e.conftest import RunningHub, serving
 
+pytestmark = pytest.mark.timeout(900)  # TensorFlow starts five times before the first test
 HEADS = ("shares", "sums")
 MAKE = """
 import sys
