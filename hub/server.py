@@ -45,6 +45,7 @@ from hub.services.audit import Audits
 from hub.services.browse import Browse
 from hub.services.diff import Diffs
 from hub.services.drift import Drifts
+from hub.services.families import Families
 from hub.services.health import Health
 from hub.services.house import House
 from hub.services.predict import Predictions
@@ -113,6 +114,7 @@ def furnish(
         audits=Audits(catalog),
         browse=Browse(catalog, engine),
         diffs=Diffs(catalog, Drifts(blobs)),
+        families=Families(catalog),
         aliases=Aliases(catalog),
         attestations=Attestations(catalog),
         yanks=Yanks(catalog),

@@ -26,7 +26,7 @@ def print_version(model: Model, detail: VersionDetail) -> None:
         "size": f"{size_text(version.size)} in {detail.file_count} files",
         "created": f"{time_text(version.created_at)} by {version.created_by}",
         "message": version.message or "-",
-        "came from": ", ".join(f"{edge.kind} {edge.model}@{edge.number}" for edge in detail.lineage) or "-",
+        "came from": ", ".join(_origins(detail)) or "-",
     }
     console.print(Text(version.reference + (" (private)" if model.is_private else ""), style="bold"))
     for name, value in facts.items():
@@ -34,3 +34,8 @@ def print_version(model: Model, detail: VersionDetail) -> None:
     render_report(console, detail.report, detail.signatures, detail.tuning_face)
     if model.card:
         console.print(Text(plain(model.card)))
+
+
+def _origins(detail: VersionDetail) -> list[str]:
+    seen = [f"{edge.kind} {edge.model}@{edge.number}" for edge in detail.lineage]
+    return [*seen, f"{detail.hidden_parents} you may not see"] if detail.hidden_parents else seen

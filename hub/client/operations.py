@@ -17,11 +17,13 @@ from hub.client.http import Answer, Http
 from hub.domain.access import Scope
 from hub.domain.digests import digest_of
 from hub.domain.errors import HubUnreachable, TransferFailed
+from hub.domain.impact import Impact
 from hub.domain.manifest import Kind, Manifest
 from hub.domain.versions import Model, Version
 from hub.protocol import paths
 from hub.protocol.attestations import AttestationList, KeyList
 from hub.protocol.diffs import VersionDiff
+from hub.protocol.family import Family
 from hub.protocol.schemas import (
     AliasList,
     AskPlaces,
@@ -183,6 +185,16 @@ class Operations:
     def lineage(self, name: str, number: int) -> Lineage:
         """What a version came from and what came from it."""
         return self._read(Lineage, self.http.request("GET", paths.lineage(_quoted(name), number)))
+
+    def family(self, name: str, number: int, depth: int) -> Family:
+        """The versions at most ``depth`` ties from a version."""
+        return self._read(
+            Family, self.http.request("GET", paths.family(_quoted(name), number), params={"depth": depth})
+        )
+
+    def impact(self, name: str, number: int) -> Impact:
+        """What withdrawing a version would do."""
+        return self._read(Impact, self.http.request("GET", paths.impact(_quoted(name), number)))
 
     def aliases(self, name: str) -> AliasList:
         """A model's aliases and how they came to be."""

@@ -17,8 +17,8 @@ from hub.domain.errors import DeadlineExceeded, HubError, NotAvailable, Overload
 from hub.engine.engine import Inferred, Target, WorkerStatus
 from hub.engine.link import Link, Told
 from hub.engine.placement import choose
+from hub.engine.seen import is_traced, note_reply
 from hub.protocol.frames import Frame, Tensor
-from hub.telemetry import metrics, tracing
 
 _log = structlog.get_logger()
 
@@ -133,7 +133,7 @@ class Asking(ABC, Generic[AnyPost]):
             return [await self.infer(target, signatures[0], inputs, deadline_s, priority)]
         heads = list(zip(target.heads, signatures, strict=True))
         header = {"op": "infer", "trunk": target.trunk_digest, "heads": heads, "priority": priority}
-        header["is_traced"] = tracing.is_recording()
+        header["is_traced"] = is_traced()
         answered: list[list[Tensor]] = [[] for _ in heads]
         for tensor in await self._ask_in_time(target, header, inputs, deadline_s):
             number, _, name = tensor.name.partition("/")
@@ -183,12 +183,7 @@ class Asking(ABC, Generic[AnyPost]):
         if reply.header.get("not_loaded"):
             link.loaded = reply.header["resident"]
             return None
-        if "batch" in reply.header:
-            _observe(target.digests[0], reply.header["batch"])
-        if "traced" in reply.header:
-            traced = reply.header["traced"]
-            facts = {"hub.version": target.digest, "hub.batch.id": traced["batch"], "hub.batch.rows": traced["rows"]}
-            tracing.note_batch(traced["waited_s"], traced["computed_s"], facts)
+        note_reply(target.digest, target.digests[0], link.device, reply.header)
         return list(reply.tensors)
 
     async def _post_for(self, target: Target) -> AnyPost:
@@ -242,13 +237,5 @@ def _infer(target: Target, signature: str, priority: int) -> dict[str, Any]:
         "trunk": target.trunk_digest,
         "signature": signature,
         "priority": priority,
-        "is_traced": tracing.is_recording(),
+        "is_traced": is_traced(),
     }
-
-
-def _observe(digest: str, batch: Mapping[str, Any]) -> None:
-    series = metrics.batches_of(digest)
-    series.compute.observe(batch["computed_s"])
-    series.rows.observe(batch["rows"])
-    for seconds in batch["waited_s"]:
-        series.queue.observe(seconds)

@@ -42,6 +42,7 @@ class Link:
         on_stuck: Callable[[], None],
         on_news: Callable[[Mapping[str, Any]], None] = lambda _news: None,
         on_end: Callable[[], None] = lambda: None,
+        device: str = "",
     ) -> None:
         """Prepare; ``connect`` makes it speak.
 
@@ -50,7 +51,9 @@ class Link:
             on_stuck: Called where one is computed longer.
             on_news: Given what the worker tells without being asked.
             on_end: Called as soon as nothing will come any more.
+            device: What the worker computes on.
         """
+        self.device = device
         self.loaded: dict[str, int] = {}
         self._stream = FrameStream(self._take, self._end)
         self._grace_s = grace_s

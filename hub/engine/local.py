@@ -6,6 +6,7 @@ ask the same workers are given links to them: see `hub.engine.shared`.
 
 import asyncio
 import socket
+import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import replace
@@ -30,6 +31,7 @@ from hub.engine.goldens import Goldens, ReadGolden
 from hub.engine.link import Link
 from hub.engine.prober import Prober
 from hub.engine.quarantine import Quarantine
+from hub.engine.seen import note_load
 from hub.engine.supervisor import Batching, Supervisor
 from hub.runtime.devices import Device
 from hub.runtime.limits import AnswerLimits, Limits
@@ -176,8 +178,10 @@ class LocalEngine(Asking[Supervisor]):
     async def _ensure(self, post: Supervisor, target: Target) -> None:
         if all(digest in post.loaded for digest in target.digests):
             return
+        began = time.perf_counter()
         # Shielded: who gives up waiting must not stop a load that others wait for.
         await asyncio.shield(self._loading(post, target))
+        note_load(time.perf_counter() - began)
 
     def _loading(self, supervisor: Supervisor, target: Target) -> asyncio.Task[None]:
         key = (supervisor, target)

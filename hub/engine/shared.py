@@ -14,6 +14,7 @@ import asyncio
 import os
 import signal
 import socket
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
@@ -28,6 +29,7 @@ from hub.engine.engine import EngineStatus, Target, WorkerState, WorkerStatus
 from hub.engine.link import Link
 from hub.engine.local import LocalEngine
 from hub.engine.quarantine import Quarantine
+from hub.engine.seen import note_load
 from hub.protocol.problems import from_problem, to_problem
 
 Send = Callable[..., None]
@@ -182,7 +184,9 @@ class OutletEngine(Asking[SharedPost]):
 
     async def _ensure(self, post: SharedPost, target: Target) -> None:
         if not all(digest in post.loaded for digest in target.digests):
+            began = time.perf_counter()
             await asyncio.shield(self._loading(self._posts.index(post), target))
+            note_load(time.perf_counter() - began)
 
     def _loading(self, position: int | None, target: Target) -> asyncio.Future[None]:
         key = (position, target)
@@ -215,7 +219,9 @@ class OutletEngine(Asking[SharedPost]):
                 post.link = None
                 self._note_change()
 
-        link = Link(grace_s=self._grace_s, on_stuck=stuck, on_news=lambda _news: ready.set(), on_end=end)
+        link = Link(
+            grace_s=self._grace_s, on_stuck=stuck, on_news=lambda _news: ready.set(), on_end=end, device=post.device
+        )
         stream.setblocking(False)
         await link.connect(stream)
         await ready.wait()

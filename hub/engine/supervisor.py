@@ -228,6 +228,7 @@ class Supervisor:
         finally:
             inside.close()
         link = Link(
+            device=str(self.device),
             grace_s=self._grace_s,
             on_stuck=child.kill,
             on_news=lambda news: self._hear(life, news),

@@ -14,6 +14,8 @@ What each takes and answers (bodies are classes of ``hub.protocol.schemas`` and 
     DELETE version                                                    -> 204
     POST   yank        Yank                                           -> Version
     GET    lineage                                                    -> Lineage
+    GET    family      ?depth=                                        -> Family
+    GET    impact      (what a yank would do)                         -> Impact
     GET    manifest                                                   -> canonical bytes
     GET    version_blob (Range)                                       -> bytes
     GET    version_file (Range)                                       -> bytes
@@ -123,6 +125,16 @@ def yank(name: str, number: int) -> str:
 def lineage(name: str, number: int) -> str:
     """What a version came from and what came from it."""
     return f"{version(name, number)}/lineage"
+
+
+def family(name: str, number: int) -> str:
+    """The versions around a version, some ties away."""
+    return f"{version(name, number)}/family"
+
+
+def impact(name: str, number: int) -> str:
+    """What withdrawing a version would do."""
+    return f"{version(name, number)}/impact"
 
 
 def aliases(name: str) -> str:

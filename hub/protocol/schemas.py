@@ -129,7 +129,8 @@ class VersionPage(_Answer):
 class VersionDetail(_Answer):
     """One version with what is known of it.
 
-    ``signatures`` are those it answers to: for a head, on its trunk's input.
+    ``signatures`` are those it answers to: for a head, on its trunk's input. ``lineage`` has the edges whose other end
+    the caller may know of, ``hidden_parents`` is how many more there are.
     """
 
     version: Version
@@ -139,6 +140,7 @@ class VersionDetail(_Answer):
     lineage: tuple[Edge, ...]
     loader: str
     file_count: int
+    hidden_parents: int = 0
 
 
 class SetAlias(_Request):
@@ -170,19 +172,20 @@ class Yank(_Request):
 
 
 class LineageNode(_Answer):
-    """A version at the other end of an edge; ``version`` None where it is gone or not to be seen."""
+    """A version at the other end of an edge; ``version`` None where it is not (or no longer) in this hub."""
 
     edge: Edge
     version: Version | None
 
 
 class Lineage(_Answer):
-    """Both directions of a version's lineage."""
+    """Both directions of a version's lineage; private versions are counted for who may not see them."""
 
     version: Version
     parents: tuple[LineageNode, ...]
     children: tuple[LineageNode, ...]
     hidden_children: int = 0
+    hidden_parents: int = 0
 
 
 class CreateToken(_Request):

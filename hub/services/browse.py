@@ -6,11 +6,10 @@ hold it is only counted; pages go by key, so a list that grows while it is read 
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from hub.domain.access import Principal, Scope
-from hub.domain.errors import NotFound
 from hub.domain.lineage import Edge
 from hub.domain.manifest import Kind
 from hub.domain.names import ModelName, parse_reference
@@ -31,6 +30,7 @@ from hub.protocol.schemas import (
 from hub.runtime.orders import Choice
 from hub.services.contracts import answered_signatures
 from hub.storage.catalog import Catalog, Transaction
+from hub.storage.catalog.family import VersionKey
 
 POLL_S = 0.1
 
@@ -99,6 +99,7 @@ class Browse:
         with self.catalog.read() as tx:
             principal.see(tx.model(model))
             record = tx.record(model, number)
+            edges, hidden_parents = _seen_edges(tx, principal, record.manifest.lineage)
             signatures = answered_signatures(tx, record.manifest)
         probe = record.report.probe
         return VersionDetail(
@@ -106,7 +107,8 @@ class Browse:
             report=record.report,
             signatures=signatures,
             tuning_face=record.manifest.tuning_face,
-            lineage=record.manifest.lineage,
+            lineage=tuple(edges),
+            hidden_parents=hidden_parents,
             loader=(probe.loader if probe else None) or record.manifest.loader,
             file_count=len(record.manifest.files),
         )
@@ -155,9 +157,20 @@ class Browse:
         with self.catalog.read() as tx:
             principal.see(tx.model(model))
             version = tx.version(model, number)
-            parents = [LineageNode(edge=edge, version=_seen(tx, principal, edge)) for edge in tx.parents(model, number)]
-            children, hidden = _children(tx, principal, version)
-        return Lineage(version=version, parents=tuple(parents), children=tuple(children), hidden_children=hidden)
+            parents, hidden_parents = _seen_edges(tx, principal, tx.parents(model, number))
+            links = [link for link in tx.links([version]) if link.child != (name, number)]
+            links = [link for link in links if link.edge.digest == version.digest]
+            found = tx.versions_at({link.child for link in links} | {(edge.model, edge.number) for edge in parents})
+            private = {} if principal.sees_private else tx.private_among({link.child[0] for link in links})
+        return Lineage(
+            version=version,
+            parents=tuple(LineageNode(edge=edge, version=_pinned(found, edge)) for edge in parents),
+            children=tuple(
+                LineageNode(edge=link.edge, version=found[link.child]) for link in links if link.child[0] not in private
+            ),
+            hidden_parents=hidden_parents,
+            hidden_children=len({link.child for link in links if link.child[0] in private}),
+        )
 
     def workers(self, principal: Principal) -> WorkerList:
         """The engine's workers and what they hold."""
@@ -204,24 +217,16 @@ def _is_visible(tx: Transaction, principal: Principal, name: str) -> bool:
     return principal.sees_private or not tx.model(ModelName.parse(name)).is_private
 
 
-def _seen(tx: Transaction, principal: Principal, edge: Edge) -> Version | None:
-    try:
-        version = tx.version(ModelName.parse(edge.model), edge.number)
-    except NotFound:
-        return None
-    return version if version.digest == edge.digest and _is_visible(tx, principal, edge.model) else None
+def _seen_edges(tx: Transaction, principal: Principal, edges: Sequence[Edge]) -> tuple[list[Edge], int]:
+    """Those edges whose other end may be known, and how many there are besides."""
+    private = {} if principal.sees_private else tx.private_among({edge.model for edge in edges})
+    seen = [edge for edge in edges if edge.model not in private]
+    return seen, len(edges) - len(seen)
 
 
-def _children(tx: Transaction, principal: Principal, version: Version) -> tuple[list[LineageNode], int]:
-    nodes, hidden = [], 0
-    for child in tx.children(version):
-        if not _is_visible(tx, principal, child.model):
-            hidden += 1
-            continue
-        edges = tx.parents(ModelName.parse(child.model), child.number)
-        pinned = (version.model, version.number)
-        nodes += [LineageNode(edge=edge, version=child) for edge in edges if (edge.model, edge.number) == pinned]
-    return nodes, hidden
+def _pinned(found: Mapping[VersionKey, Version], edge: Edge) -> Version | None:
+    version = found.get((edge.model, edge.number))
+    return version if version is not None and version.digest == edge.digest else None
 
 
 def _reference(tx: Transaction, principal: Principal, digest: str) -> str | None:

@@ -18,7 +18,8 @@ The verbs, for those who write faces (all are plain functions for the thread poo
     diffs.diff(principal, before: str, after: str, *, is_whole) -> VersionDiff
     browse.settled(principal, name, number, wait_s) -> VersionDetail                                    # async
     aliases.all(principal, name) -> AliasList                   .set(principal, name, alias, number) -> AliasList
-    yanks.yank(principal, name, number, reason) -> Version
+    families.around(principal, name, number, depth) -> Family
+    yanks.yank(principal, name, number, reason) -> Version      .impact(principal, name, number) -> Impact
     removals.version(principal, name, number) -> None           .model(principal, name) -> None
     attestations.keys(principal, owner) -> KeyList
     attestations.of(principal, name, number) -> AttestationList
@@ -45,6 +46,7 @@ from hub.services.attestations import Attestations
 from hub.services.audit import Audits
 from hub.services.browse import Browse
 from hub.services.diff import Diffs
+from hub.services.families import Families
 from hub.services.health import Health
 from hub.services.predict import Predictions
 from hub.services.pull import Pulls
@@ -66,6 +68,7 @@ class House:
     audits: Audits
     browse: Browse
     diffs: Diffs
+    families: Families
     aliases: Aliases
     attestations: Attestations
     yanks: Yanks

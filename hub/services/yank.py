@@ -1,16 +1,22 @@
-"""Yank: withdraw a version. It stays callable by its exact number, and no name leads to it any more."""
+"""Yank: withdraw a version. It stays callable by its exact number, and no name leads to it any more.
+
+Before that, :meth:`Yanks.impact` tells what it would do: which names lead elsewhere, and what stands on the version.
+"""
 
 from dataclasses import dataclass
 
 from hub.domain.access import Principal, Scope
 from hub.domain.audit import Action
 from hub.domain.errors import VersionNotReady
+from hub.domain.impact import Impact, moves_of_yank
+from hub.domain.lineage import EdgeKind
 from hub.domain.names import ModelName
 from hub.domain.versions import State, Version
 from hub.services.changes import require
 from hub.storage.catalog import Catalog
 
 MAX_REASON_CHARS = 300  # of it in the audit; the version has all of it
+MAX_DEPENDENTS = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,3 +45,30 @@ class Yanks:
                 )
             tx.note(principal, Action.VERSION_YANK, version.reference, {"reason": reason[:MAX_REASON_CHARS]})
             return tx.yank(model, number, reason)
+
+    def impact(self, principal: Principal, name: str, number: int) -> Impact:
+        """What withdrawing a version would do.
+
+        Raises:
+            VersionNotFound: No such version that the caller may see.
+        """
+        principal.require(Scope.READ)
+        model = ModelName.parse(name)
+        with self.catalog.read() as tx:
+            principal.see(tx.model(model))
+            version = tx.version(model, number)
+            ready = tx.ready_numbers(model)
+            links = [link for link in tx.links([version], MAX_DEPENDENTS + 1) if link.child != (name, number)]
+            found = tx.versions_at({link.child for link in links})
+            private = {} if principal.sees_private else tx.private_among({link.child[0] for link in links})
+        standing = [(found[link.child], link) for link in links if link.edge.digest == version.digest]
+        standing = [(child, link) for child, link in standing if child.state is State.READY]
+        seen = [(child, link.edge.kind is EdgeKind.HEAD_OF) for child, link in standing if child.model not in private]
+        return Impact(
+            version=version,
+            moves=moves_of_yank(version, ready),
+            heads=tuple(dict.fromkeys(child for child, is_head in seen if is_head)),
+            derived=tuple(dict.fromkeys(child for child, is_head in seen if not is_head)),
+            hidden=len({child.model for child, _ in standing if child.model in private}),
+            is_cut=len(links) > MAX_DEPENDENTS,
+        )

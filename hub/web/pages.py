@@ -22,9 +22,11 @@ from hub.protocol.schemas import VersionDetail
 from hub.services.house import House
 from hub.web.diff import choose_diff, show_diff
 from hub.web.examples import needs_samples
+from hub.web.lineage import lineage_page
 from hub.web.session import show_sign_in, sign_in, sign_out
 from hub.web.shell import base_url, render, static_files
 from hub.web.snippets import default_signature, snippets
+from hub.web.tryit import loaded_page, try_form, try_page
 from hub.web.visits import NUMBER, Visit, page_route, route
 
 PAGE_ROWS = 50
@@ -54,6 +56,9 @@ def routes(house: House) -> list[BaseRoute]:
     async def post_sign_in(request: Request) -> Response:
         return await sign_in(request, house)
 
+    async def post_try(request: Request) -> Response:
+        return await try_form(house, request)
+
     return [
         static_files(),
         page_route(house, "/", _models),
@@ -66,6 +71,10 @@ def routes(house: House) -> list[BaseRoute]:
         page_route(house, f"{model}/versions/{{number}}", _version),
         page_route(house, f"{model}/diff", choose_diff),
         page_route(house, f"{model}/diff/{{before}}..{{after:path}}", show_diff),
+        page_route(house, f"{model}/lineage", lineage_page),
+        page_route(house, f"{model}/try", try_page),
+        page_route(house, f"{model}/try/state", loaded_page),
+        route(f"{model}/try", post_try, method="POST"),
         page_route(house, "/{first:dashboard_word}", _nothing),
         page_route(house, "/{first:dashboard_word}/{rest:path}", _nothing),
     ]

@@ -11,7 +11,7 @@ import itertools
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 from uuid import uuid4
@@ -27,9 +27,10 @@ from hub.api.middleware import SANE_ID, sent_path, too_large
 from hub.api.problems import NO_ANSWER, problem_response
 from hub.domain.errors import HubError
 from hub.services.house import House
-from hub.telemetry import metrics, tracing
+from hub.telemetry import metrics, timing, tracing
 
 WATCH_AFTER_S = 0.02
+TIMING = b"hub-timing"
 _PROCESS = uuid4().hex[:24]
 _numbers = itertools.count(1)
 _log = structlog.get_logger(__name__)
@@ -157,7 +158,7 @@ def short_way(
             with traced:
                 status = 200
                 if failed is None:
-                    answer = await _answered(house, exchange, handler, request_id)
+                    answer = await _timed(house, exchange, handler, request_id)
                 else:
                     await exchange.body()
                     answer = failed.error
@@ -187,6 +188,8 @@ def _straight(
         return None
     began = time.perf_counter()
     headers: dict[bytes, bytes] = dict(scope["headers"])
+    if TIMING in headers:
+        return None
 
     def done(answer: Answer | HubError | None) -> None:
         metrics.REQUESTS_OPEN.dec()
@@ -218,6 +221,17 @@ def _straight(
         _record(scope, path, NO_ANSWER, time.perf_counter() - began, len(body), 0, "")
 
     return withdrawn
+
+
+async def _timed(house: House, exchange: Exchange, handler: Handler, request_id: str) -> Answer | Response | HubError:
+    """The answer, with a ``Server-Timing`` header for who asks for one."""
+    if TIMING not in exchange.headers:
+        return await _answered(house, exchange, handler, request_id)
+    with timing.asked() as times:
+        answer = await _answered(house, exchange, handler, request_id)
+    if not isinstance(answer, Answer):
+        return answer
+    return replace(answer, headers=[*answer.headers, (b"server-timing", times.header().encode())])
 
 
 async def _answered(

@@ -5,11 +5,13 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from hub.api.deps import WITHOUT_NUL, Asking, HouseDep, Limit, Name, Number
+from hub.domain.impact import Impact
 from hub.domain.manifest import Kind
 from hub.domain.names import MAX_NUMBER
 from hub.domain.versions import Model, Version
 from hub.protocol import paths
 from hub.protocol.diffs import VersionDiff
+from hub.protocol.family import Depth, Family
 from hub.protocol.schemas import Lineage, ModelPage, VersionDetail, VersionPage, Yank
 
 MAX_WAIT_S = 30.0
@@ -104,3 +106,15 @@ def yank(house: HouseDep, asking: Asking, name: Name, number: Number, body: Yank
 def lineage(house: HouseDep, asking: Asking, name: Name, number: Number) -> Lineage:
     """What a version came from, and what came from it."""
     return house.browse.lineage(asking, name, number)
+
+
+@router.get(f"{VERSION}/family")
+def family(house: HouseDep, asking: Asking, name: Name, number: Number, depth: Depth = 2) -> Family:
+    """The versions at most ``depth`` steps away along lineage and from version to version of a model."""
+    return house.families.around(asking, name, number, depth)
+
+
+@router.get(f"{VERSION}/impact")
+def impact(house: HouseDep, asking: Asking, name: Name, number: Number) -> Impact:
+    """What withdrawing a version would do: names that lead elsewhere afterwards, and what stands on it."""
+    return house.yanks.impact(asking, name, number)

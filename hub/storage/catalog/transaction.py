@@ -2,6 +2,7 @@
 
 from hub.storage.catalog.attestations import AttestationQueries
 from hub.storage.catalog.audit import AuditQueries
+from hub.storage.catalog.family import FamilyQueries
 from hub.storage.catalog.models import ModelQueries
 from hub.storage.catalog.pushes import PushQueries
 from hub.storage.catalog.sweeping import SweepQueries
@@ -10,6 +11,13 @@ from hub.storage.catalog.versions import VersionQueries
 
 
 class Transaction(
-    ModelQueries, VersionQueries, PushQueries, SweepQueries, TokenQueries, AuditQueries, AttestationQueries
+    ModelQueries,
+    VersionQueries,
+    FamilyQueries,
+    PushQueries,
+    SweepQueries,
+    TokenQueries,
+    AuditQueries,
+    AttestationQueries,
 ):
     """What a service does between begin and commit. Rows never leave: it gives domain classes and records."""

@@ -69,6 +69,8 @@ TABLE: dict[str, tuple[str, str]] = {
     f"DELETE {VERSION}": changes(204),
     f"POST {VERSION}/yank": changes(),
     f"GET {VERSION}/lineage": sees(),
+    f"GET {VERSION}/family": sees(),
+    f"GET {VERSION}/impact": sees(),
     f"GET {VERSION}/manifest": sees(),
     f"GET {VERSION}/golden": sees(),
     f"GET {VERSION}/blobs/{{digest}}": sees(),
@@ -104,6 +106,8 @@ TABLE: dict[str, tuple[str, str]] = {
     **{f"GET {path}": sees(refused=303) for path in (PAGE, f"{PAGE}/versions", f"{PAGE}/versions/{{number}}")},
     f"GET {PAGE}/diff/{{before}}..{{after}}": sees(refused=303),
     f"GET {PAGE}/diff": sees(303, refused=303),  # to the page of the two versions
+    **{f"GET {PAGE}/{page}": sees(refused=303) for page in ("lineage", "try", "try/state")},
+    f"POST {PAGE}/try": sees(refused=303),
     **{f"GET {path}": whoever(404) for path in ("/{first}", "/{first}/{rest}")},
     "GET /login": whoever(),
     "POST /login": whoever(401),  # with a token that is none
@@ -137,6 +141,7 @@ REQUESTS: dict[str, dict[str, Any]] = {
     **{f"POST {path}:{verb}": {"json": {"examples": [{}]}} for path in SERVING for verb in ("classify", "regress")},
     **{f"POST {path}/infer": {"json": {"inputs": INPUTS}} for path in OIP},
     **{f"POST {path}": STRANGER for path in ("/login", "/logout")},
+    f"POST {PAGE}/try": {"headers": {"Origin": "{url}"}, "data": {"json.x": "[[1, 2]]"}},
     f"{RPC}.PredictionService/Predict": SPEC | {
         "inputs": {"x": {"dtype": 1, "tensorShape": {"dim": [{"size": "1"}, {"size": "2"}]}, "floatVal": PACKED}}
     },
