@@ -38,6 +38,7 @@ from hub.services.access import Access
 from hub.services.aliases import Aliases
 from hub.services.audit import Audits
 from hub.services.browse import Browse
+from hub.services.curves import Curves
 from hub.services.health import Health
 from hub.services.house import House
 from hub.services.predict import Predictions
@@ -103,6 +104,7 @@ def furnish(settings: Settings, catalog: Catalog, blobs: BlobStore, snapshots: S
         pushes=Pushes(catalog, blobs, snapshots, is_relayed=settings.relay),
         validations=Validations(catalog, blobs, engine),
         pulls=Pulls(catalog, blobs, is_relayed=settings.relay),
+        curves=Curves(catalog),
         sweeps=open_sweeps(settings, catalog, blobs),
         health=Health(catalog, blobs, engine, partial(sandbox.in_force, settings.sandbox)),
         predictions=Predictions(catalog, snapshots, engine),

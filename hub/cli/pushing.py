@@ -1,6 +1,7 @@
 """What ``hub push`` prints: the new reference on stdout, everything else on stderr."""
 
 from pathlib import Path
+from typing import Any
 
 from hub.cli.output import put, put_json, say, size_text
 from hub.client.push import Pushed
@@ -33,9 +34,10 @@ def print_pushed(pushed: Pushed, *, as_json: bool) -> None:
         version = pushed.version.model_dump(mode="json") if pushed.version else None
         report = pushed.report.model_dump(mode="json")
         facts = {"is_existing": pushed.is_existing, "size": pushed.size, "sent": pushed.sent}
-        put_json({"version": version, "report": report} | facts)
+        put_json({"version": version, "report": report} | facts | _curve_facts(pushed))
         return
     say(_answers(pushed.report))
+    _say_curves(pushed)
     if pushed.version is None:
         say(f"This would be taken: {size_text(pushed.size)}. Nothing was sent.")
         return
@@ -44,6 +46,22 @@ def print_pushed(pushed: Pushed, *, as_json: bool) -> None:
     else:
         say(f"{size_text(pushed.sent)} of {size_text(pushed.size)} had to be sent.")
     put(pushed.version.reference)
+
+
+def _curve_facts(pushed: Pushed) -> dict[str, Any]:
+    if pushed.curves is None:
+        return {}
+    damages = [damage.model_dump() for damage in pushed.curves.damages]
+    return {"curves": len(pushed.curves.items), "damages": damages}
+
+
+def _say_curves(pushed: Pushed) -> None:
+    if pushed.curves is None:
+        return
+    runs = {item.curve.run for item in pushed.curves.items}
+    say(f"Summaries: {len(pushed.curves.items)} curves of {len(runs)} runs.")
+    for damage in pushed.curves.damages:
+        say(f"{damage.file}, byte {damage.byte}: {damage.reason}.")
 
 
 def _answers(report: Report) -> str:

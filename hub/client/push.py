@@ -4,6 +4,7 @@
 2. Hash every file once, and say what there is.
 3. Send the blobs that the hub does not have.
 4. Complete; the hub checks and tries the version; wait for its verdict.
+5. Put the curves of its training beside it, where there are some.
 
 Laws: every step may be repeated, so the same push again after any failure goes on where that one stopped; content that
 the model has already is not pushed again; a version whose verdict is not ``ready`` is raised as :class:`InvalidModel`.
@@ -27,6 +28,7 @@ from hub.client.operations import Operations
 from hub.client.pace import Pace
 from hub.client.places import Places
 from hub.client.progress import Meter, Progress, ProgressSink, Stage, silent
+from hub.client.summaries import read_summaries
 from hub.client.transfer import Transfer
 from hub.domain.errors import BlobsMissing, ExtraMissing, InvalidModel, InvalidName, NotAvailable
 from hub.domain.lineage import Edge, EdgeKind
@@ -35,6 +37,7 @@ from hub.domain.names import ModelName, parse_reference
 from hub.domain.reports import Finding, Report
 from hub.domain.signatures import SERVING_DEFAULT, Signature, pair_features
 from hub.domain.versions import State, Version
+from hub.protocol.curves import PutCurves
 from hub.protocol.schemas import BeginPush, PushTicket, VersionDetail
 from hub.savedmodel.inspect import Inspection, inspect
 from hub.savedmodel.layout import read_layout
@@ -52,6 +55,7 @@ class Pushed:
         is_existing: The model had this content already.
         size: Bytes of all files.
         sent: Bytes that had to be sent.
+        curves: The curves of the training, where its summaries were named.
     """
 
     version: Version | None
@@ -59,6 +63,7 @@ class Pushed:
     is_existing: bool
     size: int
     sent: int
+    curves: PutCurves | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +82,7 @@ def push(
     card: str | None = None,
     message: str = "",
     is_private: bool | None = None,
+    summaries: Path | str | None = None,
     dry_run: bool = False,
     limit_rate: float | None = None,
     progress: ProgressSink = silent,
@@ -93,6 +99,8 @@ def push(
         card: Markdown that describes the model.
         message: What is new in this version.
         is_private: Whether only people with a token see the model; None leaves it as it is.
+        summaries: A folder of ``tf.summary`` event files, whose curves the version gets; pushing the same content
+            again with them is enough.
         dry_run: Check and hash, send nothing.
         limit_rate: Most bytes per second.
         progress: Told how far it is.
@@ -102,6 +110,7 @@ def push(
         InvalidName: The name is not one.
         InvalidModel: It is not a model a hub takes; ``facts["findings"]`` says why.
         DigestMismatch: A file changed meanwhile.
+        InvalidRequest: There are no curves in ``summaries``.
         ExtraMissing: A Keras model is pushed where TensorFlow is not installed.
         HubUnreachable: No answer from the hub.
     """
@@ -111,11 +120,12 @@ def push(
         content = stack.enter_context(_content(path_or_model))
         progress(Progress(Stage.INSPECT))
         inspection = _accepted(content.root)
+        curves = read_summaries(Path(summaries).expanduser()) if summaries is not None else None
         lineage = content.lineage + _edges(hub, inspection.signatures, head_of, derived_from)
         files = _cut(content.root, progress)
         size = sum(file.size for file in files)
         if dry_run:
-            return Pushed(None, inspection.report, is_existing=False, size=size, sent=0)
+            return Pushed(None, inspection.report, is_existing=False, size=size, sent=0, curves=curves)
         request = BeginPush(
             model=str(model),
             draft=_draft(files, lineage),
@@ -129,7 +139,10 @@ def push(
         if alias is not None and alias not in final.version.aliases:
             hub.set_alias(str(model), alias, version.number)
             final = hub.version(str(model), version.number)
-    return Pushed(final.version, final.report, is_existing=ticket.existing is not None, size=size, sent=sent)
+        if curves is not None:
+            hub.put_curves(str(model), version.number, curves)
+    is_existing = ticket.existing is not None
+    return Pushed(final.version, final.report, is_existing=is_existing, size=size, sent=sent, curves=curves)
 
 
 def _target(name: str, alias: str | None) -> tuple[ModelName, str | None]:

@@ -13,6 +13,10 @@ What each takes and answers (bodies are classes of ``hub.protocol.schemas`` and 
     DELETE version                                                    -> 204
     POST   yank        Yank                                           -> Version
     GET    lineage                                                    -> Lineage
+    GET    curves      ?search= &after= &limit=                       -> CurvePage
+    PUT    curves      PutCurves                                      -> SummariesFacts
+    GET    curve_points ?tag= &after= &limit=                         -> DrawnPage
+    GET    curves_csv                                                 -> text/csv
     GET    manifest                                                   -> canonical bytes
     GET    version_blob (Range)                                       -> bytes
     GET    version_file (Range)                                       -> bytes
@@ -119,6 +123,21 @@ def yank(name: str, number: int) -> str:
 def lineage(name: str, number: int) -> str:
     """What a version came from and what came from it."""
     return f"{version(name, number)}/lineage"
+
+
+def curves(name: str, number: int) -> str:
+    """A version's curves: their facts."""
+    return f"{version(name, number)}/curves"
+
+
+def curve_points(name: str, number: int) -> str:
+    """The points of the curves of one tag."""
+    return f"{curves(name, number)}/points"
+
+
+def curves_csv(name: str, number: int) -> str:
+    """All points of all curves, as CSV."""
+    return f"{curves(name, number)}.csv"
 
 
 def aliases(name: str) -> str:

@@ -18,6 +18,7 @@ from hub.api.facades import oip_rpc, tfserving_rpc
 from hub.domain.lineage import Edge, EdgeKind
 from hub.protocol import paths
 from hub.web import pages
+from tests.support.curves import put_curves
 from tests.support.stage import ABSENT, ASKING, HIDDEN, NOBODY, SEEN, Stage, set_up
 
 ADD = f"add a row to TABLE: what {', '.join(ASKING)} get, in this order"
@@ -73,6 +74,8 @@ TABLE: dict[str, tuple[str, str]] = {
     f"GET {VERSION}/blobs/{{digest}}": sees(),
     f"GET {VERSION}/files/{{path}}": sees(),
     f"POST {VERSION}/places": sees(),
+    **{f"GET {VERSION}/{path}": sees() for path in ("curves", "curves/points", "curves.csv")},
+    f"PUT {VERSION}/curves": changes(),
     f"GET {MODEL}/aliases": sees(),
     f"PUT {MODEL}/aliases/{{alias}}": changes(),
     f"POST {MODEL}/heads:predict": sees(422),  # it has no heads
@@ -118,11 +121,14 @@ TENSOR = {"name": "x", "datatype": "FP32", "shape": [1, 2]}
 INPUTS = [TENSOR | {"data": X}]
 SPEC = {"modelSpec": {"name": "acme/{name}"}}
 EXAMPLES = {"input": {"exampleList": {}}}
+CURVES = put_curves({(".", "loss"): [(0, 1.0), (1, 0.5)]}).model_dump(mode="json")
 STRANGER = {"headers": {"Origin": "{url}"}, "data": {"token": "nobody's"}}
 REQUESTS: dict[str, dict[str, Any]] = {
     "GET /api/v1/resolve": {"params": {"ref": "acme/{name}@{number}"}},
     f"POST {VERSION}/yank": {"json": {"reason": "a test"}},
     f"POST {VERSION}/places": {"json": {"digests": ["{digest}"]}},
+    f"GET {VERSION}/curves/points": {"params": {"tag": "loss"}},
+    f"PUT {VERSION}/curves": {"json": CURVES},
     f"PUT {MODEL}/aliases/{{alias}}": {"json": {"number": "{number}"}},
     f"POST {MODEL}/heads:predict": {"json": {"inputs": INPUTS}},
     f"POST {PUSH}/places": {"json": {"digests": ["{pushed}"]}},
