@@ -20,7 +20,9 @@ from hub.protocol.frames import Tensor
 from hub.protocol.golden import read_golden
 from hub.protocol.schemas import VersionDetail
 from hub.services.house import House
+from hub.web import training
 from hub.web.examples import needs_samples
+from hub.web.headline import headline_of
 from hub.web.session import show_sign_in, sign_in, sign_out
 from hub.web.shell import base_url, render, static_files
 from hub.web.snippets import default_signature, snippets
@@ -63,6 +65,9 @@ def routes(house: House) -> list[BaseRoute]:
         page_route(house, model, _model),
         page_route(house, f"{model}/versions", _versions),
         page_route(house, f"{model}/versions/{{number}}", _version),
+        page_route(house, f"{model}/training", training.training),
+        page_route(house, f"{model}/training/points", training.points),
+        page_route(house, f"{model}/training/curves.csv", training.curves_csv),
         page_route(house, "/{first:dashboard_word}", _nothing),
         page_route(house, "/{first:dashboard_word}/{rest:path}", _nothing),
     ]
@@ -92,6 +97,7 @@ def _model(visit: Visit) -> Response:
     number = model.latest or (newest[0].number if newest else None)
     facts = _version_facts(visit, name, number) if number else {"detail": None}
     facts["newest"] = newest[0] if newest else None
+    facts["headline"] = headline_of(visit, name, number) if number else None
     return render(visit.request, "model.html", model=model, push_command=_push_command(model, facts["detail"]), **facts)
 
 

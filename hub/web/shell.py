@@ -90,6 +90,7 @@ def _environment() -> Environment:
     environment.filters |= {
         "bytes": formats.bytes_text,
         "count": formats.count_text,
+        "figures": formats.value_text,
         "plural": formats.plural,
         "age": formats.age_text,
         "exact": formats.time_text,

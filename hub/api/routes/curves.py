@@ -1,9 +1,5 @@
 """Curves of training jobs: put beside a version, listed, drawn, and all of them as CSV."""
 
-import csv
-import gzip
-import io
-from collections.abc import Iterator
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
@@ -11,15 +7,12 @@ from fastapi.responses import StreamingResponse
 
 from hub.api.deps import MAX_PAGE, WITHOUT_NUL, Asking, HouseDep, Name, Number
 from hub.api.routes.models import VERSION
-from hub.domain.curves import MAX_CURVES, MAX_TAG_CHARS, Curve, SummariesFacts
-from hub.protocol.codecs.points import Points, number_text
+from hub.domain.curves import MAX_CURVES, MAX_TAG_CHARS, SummariesFacts
+from hub.protocol.codecs.drawn import csv_lines, packed_for
 from hub.protocol.curves import CurvePage, DrawnPage, PutCurves
 from hub.services.curves import MAX_DRAWN
 
 CURVES = f"{VERSION}/curves"
-COLUMNS = ("run", "tag", "step", "wall_time", "value")
-_GZIP_FROM_BYTES = 2_000
-_GZIP_LEVEL = 5
 
 After = Annotated[int, Query(ge=0, le=MAX_CURVES, description="The ``next`` of the page before.")]
 
@@ -59,10 +52,7 @@ def draw_curves(
 ) -> Response:
     """The points of the curves of one tag, one curve for each run."""
     page = house.curves.points(asking, name, number, tag, after=after, limit=limit)
-    body = page.model_dump_json().encode()
-    headers = {"Vary": "Accept-Encoding"}
-    if len(body) >= _GZIP_FROM_BYTES and "gzip" in request.headers.get("accept-encoding", ""):
-        body, headers["Content-Encoding"] = gzip.compress(body, _GZIP_LEVEL), "gzip"
+    body, headers = packed_for(page.model_dump_json().encode(), request.headers.get("accept-encoding", ""))
     return Response(body, media_type="application/json", headers=headers)
 
 
@@ -72,13 +62,4 @@ def curves_csv(house: HouseDep, asking: Asking, name: Name, number: Number) -> S
     rows = house.curves.rows(asking, name, number)
     file_name = f"{name.replace('/', '-')}-{number}-curves.csv"
     headers = {"Content-Disposition": f'attachment; filename="{file_name}"', "X-Content-Type-Options": "nosniff"}
-    return StreamingResponse(_lines(rows), media_type="text/csv; charset=utf-8", headers=headers)
-
-
-def _lines(rows: Iterator[tuple[Curve, Points]]) -> Iterator[str]:
-    yield ",".join(COLUMNS) + "\r\n"
-    for curve, points in rows:
-        page = io.StringIO()
-        columns = zip(points.steps.tolist(), points.walls.tolist(), number_text(points.values), strict=True)
-        csv.writer(page).writerows((curve.run, curve.tag, *each) for each in columns)
-        yield page.getvalue()
+    return StreamingResponse(csv_lines(rows), media_type="text/csv; charset=utf-8", headers=headers)

@@ -102,6 +102,8 @@ TABLE: dict[str, tuple[str, str]] = {
     **{f"POST {path}/infer": sees() for path in OIP},
     **{f"GET {path}": reads(refused=303) for path in ("/", "/workers")},  # to where one signs in
     **{f"GET {path}": sees(refused=303) for path in (PAGE, f"{PAGE}/versions", f"{PAGE}/versions/{{number}}")},
+    f"GET {PAGE}/training": sees(refused=303),
+    **{f"GET {PAGE}/training/{path}": sees(refused=303) for path in ("points", "curves.csv")},
     **{f"GET {path}": whoever(404) for path in ("/{first}", "/{first}/{rest}")},
     "GET /login": whoever(),
     "POST /login": whoever(401),  # with a token that is none
@@ -127,6 +129,8 @@ REQUESTS: dict[str, dict[str, Any]] = {
     "GET /api/v1/resolve": {"params": {"ref": "acme/{name}@{number}"}},
     f"POST {VERSION}/yank": {"json": {"reason": "a test"}},
     f"POST {VERSION}/places": {"json": {"digests": ["{digest}"]}},
+    f"GET {PAGE}/training/points": {"params": {"version": "{number}", "tag": "loss"}},
+    f"GET {PAGE}/training/curves.csv": {"params": {"version": "{number}"}},
     f"GET {VERSION}/curves/points": {"params": {"tag": "loss"}},
     f"PUT {VERSION}/curves": {"json": CURVES},
     f"PUT {MODEL}/aliases/{{alias}}": {"json": {"number": "{number}"}},
