@@ -116,19 +116,21 @@ class Curves:
             next=found[limit - 1][0] if len(found) > limit else None,
         )
 
-    def rows(self, principal: Principal, name: str, number: int) -> Iterator[tuple[Curve, Points]]:
-        """All curves with their points, one after the other; refused before the first where it may not be seen.
+    def rows(
+        self, principal: Principal, name: str, number: int, *, tag: str | None = None
+    ) -> Iterator[tuple[Curve, Points]]:
+        """All curves (of one tag) with their points, one after the other; refused before the first where unseen.
 
         Raises:
             VersionNotFound: No such version of a model that the caller may see.
         """
-        first = self._drawn(principal, name, number, limit=MAX_DRAWN)
+        first = self._drawn(principal, name, number, tag=tag, limit=MAX_DRAWN)
 
         def following() -> Iterator[tuple[Curve, Points]]:
             page = first
             while page:
                 yield from ((curve, points) for _, curve, points in page)
-                page = self._drawn(principal, name, number, after=page[-1][0], limit=MAX_DRAWN)
+                page = self._drawn(principal, name, number, tag=tag, after=page[-1][0], limit=MAX_DRAWN)
 
         return following()
 

@@ -26,6 +26,7 @@ from hub.web.headline import headline_of
 from hub.web.session import show_sign_in, sign_in, sign_out
 from hub.web.shell import base_url, render, static_files
 from hub.web.snippets import default_signature, snippets
+from hub.web.tensorboard import board_routes
 from hub.web.visits import NUMBER, Visit, page_route, route
 
 PAGE_ROWS = 50
@@ -68,6 +69,7 @@ def routes(house: House) -> list[BaseRoute]:
         page_route(house, f"{model}/training", training.training),
         page_route(house, f"{model}/training/points", training.points),
         page_route(house, f"{model}/training/curves.csv", training.curves_csv),
+        *board_routes(house, model),
         page_route(house, "/{first:dashboard_word}", _nothing),
         page_route(house, "/{first:dashboard_word}/{rest:path}", _nothing),
     ]

@@ -84,7 +84,7 @@ class Stage:
             "path": "saved_model.pb",
             "url": self.hubs[policy].url,
         }
-        facts |= {"first": "nothing", "rest": "of/all/this"}
+        facts |= {"first": "nothing", "rest": "of/all/this", "numbers": number}
         if "{token_id}" in key:
             made = self.hubs[policy].house.access.create(HUB, CreateToken(name="x", scope=Scope.READ))
             facts |= {"token_id": made.token.id}

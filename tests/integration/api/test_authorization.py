@@ -104,6 +104,9 @@ TABLE: dict[str, tuple[str, str]] = {
     **{f"GET {path}": sees(refused=303) for path in (PAGE, f"{PAGE}/versions", f"{PAGE}/versions/{{number}}")},
     f"GET {PAGE}/training": sees(refused=303),
     **{f"GET {PAGE}/training/{path}": sees(refused=303) for path in ("points", "curves.csv")},
+    f"GET {PAGE}/tensorboard/{{numbers}}": whoever(308),
+    f"GET {PAGE}/tensorboard/{{numbers}}/{{rest}}": sees(404, refused=303),
+    f"POST {PAGE}/tensorboard/{{numbers}}/{{rest}}": sees(404, refused=303),
     **{f"GET {path}": whoever(404) for path in ("/{first}", "/{first}/{rest}")},
     "GET /login": whoever(),
     "POST /login": whoever(401),  # with a token that is none
