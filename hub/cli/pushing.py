@@ -59,7 +59,7 @@ def _say_curves(pushed: Pushed) -> None:
     if pushed.curves is None:
         return
     runs = {item.curve.run for item in pushed.curves.items}
-    say(f"Summaries: {len(pushed.curves.items)} curves of {len(runs)} runs.")
+    say(f"Summaries: {len(pushed.curves.items)} curve(s) of {len(runs)} run(s).")
     for damage in pushed.curves.damages:
         say(f"{damage.file}, byte {damage.byte}: {damage.reason}.")
 

@@ -16,7 +16,9 @@ from hub.domain.curves import MAX_CURVES, MAX_TAG_CHARS, Curve, SummariesFacts
 from hub.domain.errors import InvalidRequest
 from hub.domain.versions import Model
 from hub.protocol.codecs.drawn import csv_lines, packed_for
+from hub.protocol.schemas import VersionDetail
 from hub.web.shell import render
+from hub.web.snippets import push_command
 from hub.web.visits import NUMBER, Visit
 
 MAX_TAGS = 200
@@ -129,8 +131,12 @@ def training(visit: Visit) -> Response:
         groups=() if is_too_much else _groups(model, wanted, runs),
         prefixes=_prefixes(curve.tag for _, curve in wanted) if is_too_much else (),
         others=[number for number in offered if number not in view.numbers][:MAX_CHOICES],
-        push_command=f"hub push ./your_saved_model {model.name} --summaries ./logs",
+        push_command=f"{push_command(model, _detail(visit, model))} --summaries ./logs",
     )
+
+
+def _detail(visit: Visit, model: Model) -> VersionDetail | None:
+    return visit.house.browse.version(visit.principal, model.name, model.latest) if model.latest else None
 
 
 def points(visit: Visit) -> Response:
