@@ -7,7 +7,7 @@ Run it against a hub that is up (``hub serve``)::
 
     python examples/two_heads.py http://127.0.0.1:8460
 
-The pictures are drawn here from a fixed seed; nothing is downloaded.
+The pictures are drawn here from a fixed seed; nothing is downloaded. ``tf.summary`` needs ``pip install tensorboard``.
 """
 
 import hashlib
@@ -30,6 +30,7 @@ SHAPES = ("disc", "square", "triangle", "cross")
 COLOURS = ("red", "green", "blue")
 SIDE = 16
 HELD_OUT = 400
+COLOUR_EPOCHS = 20
 TRUNK, SHAPE_HEAD, COLOUR_HEAD = "demo/shapes-trunk", "demo/shape-head", "demo/colour-head"
 CARDS = {
     TRUNK: """A small convolutional network for 16 by 16 pictures in RGB, each with one drawn shape on it.
@@ -178,7 +179,7 @@ def train_head2(trunk: keras.Layer, pictures: Pictures, log_dir: Path) -> keras.
     """Train a head that names the colour on a trunk that stays as it is."""
     layers = [keras.layers.Dense(64, activation="relu"), keras.layers.Dense(len(COLOURS))]
     model = with_head(trunk, keras.Sequential(layers, name="colour"))
-    train(model, pictures.labelled(pictures.colours), epochs=20, log_dir=log_dir)
+    train(model, pictures.labelled(pictures.colours), epochs=COLOUR_EPOCHS, log_dir=log_dir)
     return model
 
 
@@ -222,7 +223,7 @@ def run(url: str | None, token: str | None, work_dir: Path) -> Iterator[Step]:
         trunk, shape_head = train_trunk_and_head1(training, work_dir / "logs" / "shape")
         yield _learned("Trained a trunk and a head for shapes", with_head(trunk, shape_head), held_out, held_out.shapes)
 
-        trunk_ref = _push(client, trunk, TRUNK)
+        trunk_ref = _push(client, trunk, TRUNK, work_dir / "logs" / "shape")
         yield Step("Pushed the trunk alone", "The hub checked it and gave it a version.", "@" in trunk_ref, trunk_ref)
 
         pulled = hub.trunk(trunk_ref, client=client)
@@ -235,7 +236,7 @@ def run(url: str | None, token: str | None, work_dir: Path) -> Iterator[Step]:
         )
 
         shape_model = with_head(pulled, shape_head)
-        shape_ref = _push(client, shape_model, SHAPE_HEAD)
+        shape_ref = _push(client, shape_model, SHAPE_HEAD, work_dir / "logs" / "shape")
         before = bits_of(pulled)
         colour_model = train_head2(pulled, training, work_dir / "logs" / "colour")
         yield _learned("Trained a second head on it, for colours", colour_model, held_out, held_out.colours)
@@ -243,14 +244,27 @@ def run(url: str | None, token: str | None, work_dir: Path) -> Iterator[Step]:
         after = bits_of(pulled)
         yield Step("Compared the trunk's weights", "Not one bit of them moved.", before == after, f"{before} = {after}")
 
-        colour_ref = _push(client, colour_model, COLOUR_HEAD)
+        colour_ref = _push(client, colour_model, COLOUR_HEAD, work_dir / "logs" / "colour")
+        yield _curves(client, colour_ref)
         yield _lineage(client, trunk_ref, (shape_ref, colour_ref))
         for reference, model in ((shape_ref, shape_model), (colour_ref, colour_model)):
             yield from _served(client, to, reference, model, held_out.images[:32])
 
 
-def _push(client: hub.Client, model: keras.Model, name: str) -> str:
-    return hub.push(model, name, card=CARDS[name], client=client).version.reference
+def _push(client: hub.Client, model: keras.Model, name: str, log_dir: Path) -> str:
+    return hub.push(model, name, card=CARDS[name], summaries=log_dir, client=client).version.reference
+
+
+def _curves(client: hub.Client, reference: str) -> Step:
+    name, _, number = reference.partition("@")
+    curves = {curve.tag: curve for curve in client.curves_page(name, int(number)).items}
+    accuracy = curves["accuracy"]
+    return Step(
+        "Looked at how it learned",
+        "The hub has the loss and the accuracy of every epoch.",
+        set(curves) == {"loss", "accuracy"} and accuracy.count == COLOUR_EPOCHS,
+        f"accuracy from {accuracy.min.value:.1%} to {accuracy.last.value:.1%} in {accuracy.count} epochs",
+    )
 
 
 def _learned(title: str, model: keras.Model, held_out: Pictures, labels: np.ndarray) -> Step:

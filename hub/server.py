@@ -43,6 +43,7 @@ from hub.services.aliases import Aliases
 from hub.services.attestations import Attestations
 from hub.services.audit import Audits
 from hub.services.browse import Browse
+from hub.services.curves import Curves
 from hub.services.diff import Diffs
 from hub.services.drift import Drifts
 from hub.services.families import Families
@@ -122,6 +123,7 @@ def furnish(
         pushes=Pushes(catalog, blobs, snapshots, is_relayed=settings.relay),
         validations=Validations(catalog, blobs, engine),
         pulls=Pulls(catalog, blobs, is_relayed=settings.relay),
+        curves=Curves(catalog),
         sweeps=open_sweeps(settings, catalog, blobs),
         health=Health(catalog, blobs, engine, partial(sandbox.in_force, settings.sandbox), counted_elsewhere),
         predictions=Predictions(catalog, snapshots, engine),

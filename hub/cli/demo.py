@@ -21,7 +21,9 @@ def demo(
 
     Starts a hub, trains a trunk with two heads, pushes, pulls, fine-tunes and predicts; then serves until Ctrl-C.
     """
-    with needs_extra("server,worker,finetune", "hub demo"):
+    with needs_extra("server,worker,finetune,tensorboard", "hub demo"):
+        import tensorboard  # noqa: F401 - what tf.summary writes with; TensorFlow does not bring it along
+
         from hub.cli.demonstrating import demonstrate
 
         all_held = demonstrate(port=port, data_dir=data_dir, keep_serving=not exit_after)

@@ -23,6 +23,10 @@ def push(
     card: Annotated[
         Path | None, typer.Option(exists=True, dir_okay=False, help="A Markdown file that describes the model.")
     ] = None,
+    summaries: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", exists=True, file_okay=False, help="Event files of tf.summary: show their curves."),
+    ] = None,
     message: Annotated[str, typer.Option(help="What is new in this version.")] = "",
     is_private: Annotated[bool, typer.Option("--private", help="Only people with a token see the model.")] = False,
     sign: Annotated[
@@ -57,6 +61,7 @@ def push(
                 message=message,
                 is_private=is_private or None,
                 sign=sign,
+                summaries=summaries,
                 dry_run=dry_run,
                 no_break=no_break,
                 foreseen=print_outlook,

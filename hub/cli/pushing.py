@@ -1,6 +1,7 @@
 """What ``hub push`` prints: the new reference on stdout, everything else on stderr."""
 
 from pathlib import Path
+from typing import Any
 
 from hub.cli.output import put, put_json, say, size_text
 from hub.client.outlook import Outlook
@@ -51,9 +52,10 @@ def print_pushed(pushed: Pushed, *, as_json: bool) -> None:
         report = pushed.report.model_dump(mode="json")
         facts = {"is_existing": pushed.is_existing, "size": pushed.size, "sent": pushed.sent}
         changes = [change.model_dump(mode="json") for change in pushed.outlook.changes] if pushed.outlook else None
-        put_json({"version": version, "report": report, "changes": changes} | facts)
+        put_json({"version": version, "report": report, "changes": changes} | facts | _curve_facts(pushed))
         return
     say(_answers(pushed.report))
+    _say_curves(pushed)
     if pushed.version is None:
         say(_foretold(pushed.outlook))
         say(f"This would be taken: {size_text(pushed.size)}. Nothing was sent.")
@@ -84,6 +86,22 @@ def _interface(version: Version, outlook: Outlook | None) -> str:
         return f"interface {version.interface} (as before: every call of {before.reference} still works)"
     stay = f"callers of {before.model}~{before.interface} stay where they are"
     return f"interface {version.interface} (new: {stay})"
+
+
+def _curve_facts(pushed: Pushed) -> dict[str, Any]:
+    if pushed.curves is None:
+        return {}
+    damages = [damage.model_dump() for damage in pushed.curves.damages]
+    return {"curves": len(pushed.curves.items), "damages": damages}
+
+
+def _say_curves(pushed: Pushed) -> None:
+    if pushed.curves is None:
+        return
+    runs = {item.curve.run for item in pushed.curves.items}
+    say(f"Summaries: {len(pushed.curves.items)} curve(s) of {len(runs)} run(s).")
+    for damage in pushed.curves.damages:
+        say(f"{damage.file}, byte {damage.byte}: {damage.reason}.")
 
 
 def _answers(report: Report) -> str:

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 from hub.client.config import connection
 from hub.client.http import Answer, Http
 from hub.domain.access import Scope
+from hub.domain.curves import SummariesFacts
 from hub.domain.digests import digest_of
 from hub.domain.errors import HubUnreachable, TransferFailed
 from hub.domain.impact import Impact
@@ -22,6 +23,7 @@ from hub.domain.manifest import Kind, Manifest
 from hub.domain.versions import Model, Version
 from hub.protocol import paths
 from hub.protocol.attestations import AttestationList, KeyList
+from hub.protocol.curves import CurvePage, DrawnPage, PutCurves
 from hub.protocol.diffs import VersionDiff
 from hub.protocol.family import Family
 from hub.protocol.schemas import (
@@ -195,6 +197,21 @@ class Operations:
     def impact(self, name: str, number: int) -> Impact:
         """What withdrawing a version would do."""
         return self._read(Impact, self.http.request("GET", paths.impact(_quoted(name), number)))
+
+    def put_curves(self, name: str, number: int, curves: PutCurves) -> SummariesFacts:
+        """Give a version its curves; those that it had are gone."""
+        path = paths.curves(_quoted(name), number)
+        return self._read(SummariesFacts, self.http.request("PUT", path, body=_body(curves)))
+
+    def curves_page(self, name: str, number: int, *, search: str | None = None, after: int | None = None) -> CurvePage:
+        """One page of a version's curves, without their points."""
+        query = {"search": search, "after": after}
+        return self._read(CurvePage, self.http.request("GET", paths.curves(_quoted(name), number), params=query))
+
+    def curve_points(self, name: str, number: int, tag: str, *, after: int | None = None) -> DrawnPage:
+        """One page of the curves of one tag, with their points."""
+        query = {"tag": tag, "after": after}
+        return self._read(DrawnPage, self.http.request("GET", paths.curve_points(_quoted(name), number), params=query))
 
     def aliases(self, name: str) -> AliasList:
         """A model's aliases and how they came to be."""

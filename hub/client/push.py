@@ -4,6 +4,7 @@
 2. Hash every file once, and say what there is.
 3. Send the blobs that the hub does not have.
 4. Complete; the hub checks and tries the version; wait for its verdict.
+5. Put the curves of its training beside it, where there are some.
 
 Laws: every step may be repeated, so the same push again after any failure goes on where that one stopped; content that
 the model has already is not pushed again; a version whose verdict is not ``ready`` is raised as :class:`InvalidModel`.
@@ -28,6 +29,7 @@ from hub.client.outlook import Outlook, OutlookSink, look_ahead, require_no_brea
 from hub.client.pace import Pace
 from hub.client.places import Places
 from hub.client.progress import Meter, Progress, ProgressSink, Stage, silent
+from hub.client.summaries import read_summaries
 from hub.client.transfer import Transfer
 from hub.domain.errors import (
     BlobsMissing,
@@ -44,6 +46,7 @@ from hub.domain.names import ModelName, parse_reference
 from hub.domain.reports import Finding, Report
 from hub.domain.signatures import SERVING_DEFAULT, Signature, pair_features
 from hub.domain.versions import State, Version
+from hub.protocol.curves import PutCurves
 from hub.protocol.schemas import BeginPush, PushTicket, VersionDetail
 from hub.savedmodel.inspect import Inspection, inspect
 from hub.savedmodel.layout import read_layout
@@ -62,6 +65,7 @@ class Pushed:
         size: Bytes of all files.
         sent: Bytes that had to be sent.
         outlook: What was foreseen for callers of the version before; None where a dry run did not reach the hub.
+        curves: The curves of the training, where its summaries were named.
     """
 
     version: Version | None
@@ -70,6 +74,7 @@ class Pushed:
     size: int
     sent: int
     outlook: Outlook | None = None
+    curves: PutCurves | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +94,7 @@ def push(
     message: str = "",
     is_private: bool | None = None,
     sign: Path | str | None = None,
+    summaries: Path | str | None = None,
     dry_run: bool = False,
     no_break: bool = False,
     limit_rate: float | None = None,
@@ -108,6 +114,8 @@ def push(
         message: What is new in this version.
         is_private: Whether only people with a token see the model; None leaves it as it is.
         sign: A private EC P-256 key in a PEM file, with which the content is signed under this name.
+        summaries: A folder of ``tf.summary`` event files, whose curves the version gets; pushing the same content
+            again with them is enough.
         dry_run: Check and hash, send nothing.
         no_break: Refuse what breaks callers of the version before; the hub refuses it too.
         limit_rate: Most bytes per second.
@@ -120,7 +128,7 @@ def push(
         InvalidModel: It is not a model a hub takes; ``facts["findings"]`` says why.
         BreaksCallers: It breaks callers, and ``no_break`` was asked for.
         DigestMismatch: A file changed meanwhile.
-        InvalidRequest: ``sign`` is no such key.
+        InvalidRequest: ``sign`` is no such key, or there are no curves in ``summaries``.
         InvalidAttestation: The hub does not know the key, or takes signed pushes only.
         ExtraMissing: A Keras model is pushed where TensorFlow is not installed, or signed where cryptography is not.
         HubUnreachable: No answer from the hub.
@@ -132,6 +140,7 @@ def push(
         signer = _signer(Path(sign).expanduser()) if sign is not None else None
         progress(Progress(Stage.INSPECT))
         inspection = _accepted(content.root)
+        curves = read_summaries(Path(summaries).expanduser()) if summaries is not None else None
         lineage = content.lineage + _edges(hub, inspection.signatures, head_of, derived_from)
         outlook = _foresee(hub, str(model), inspection, lineage, dry_run=dry_run, no_break=no_break)
         if outlook is not None:
@@ -139,7 +148,7 @@ def push(
         files = _cut(content.root, progress)
         size = sum(file.size for file in files)
         if dry_run:
-            return Pushed(None, inspection.report, is_existing=False, size=size, sent=0, outlook=outlook)
+            return Pushed(None, inspection.report, is_existing=False, size=size, sent=0, outlook=outlook, curves=curves)
         draft = _draft(files, lineage, keeps_interface=no_break)
         request = BeginPush(
             model=str(model),
@@ -155,8 +164,17 @@ def push(
         if alias is not None and alias not in final.version.aliases:
             hub.set_alias(str(model), alias, version.number)
             final = hub.version(str(model), version.number)
-    is_existing = ticket.existing is not None
-    return Pushed(final.version, final.report, is_existing=is_existing, size=size, sent=sent, outlook=outlook)
+        if curves is not None:
+            hub.put_curves(str(model), version.number, curves)
+    return Pushed(
+        final.version,
+        final.report,
+        is_existing=ticket.existing is not None,
+        size=size,
+        sent=sent,
+        outlook=outlook,
+        curves=curves,
+    )
 
 
 def _target(name: str, alias: str | None) -> tuple[ModelName, str | None]:

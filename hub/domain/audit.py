@@ -30,6 +30,7 @@ class Action(StrEnum):
     VERSION_REJECT = "version.reject"
     VERSION_YANK = "version.yank"
     VERSION_DELETE = "version.delete"
+    VERSION_SUMMARIES = "version.summaries"
     ALIAS_SET = "alias.set"
     TOKEN_CREATE = "token.create"  # noqa: S105 - an action, not a secret
     TOKEN_REVOKE = "token.revoke"  # noqa: S105 - an action, not a secret

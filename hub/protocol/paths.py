@@ -16,6 +16,10 @@ What each takes and answers (bodies are classes of ``hub.protocol.schemas`` and 
     GET    lineage                                                    -> Lineage
     GET    family      ?depth=                                        -> Family
     GET    impact      (what a yank would do)                         -> Impact
+    GET    curves      ?search= &after= &limit=                       -> CurvePage
+    PUT    curves      PutCurves                                      -> SummariesFacts
+    GET    curve_points ?tag= &after= &limit=                         -> DrawnPage
+    GET    curves_csv                                                 -> text/csv
     GET    manifest                                                   -> canonical bytes
     GET    version_blob (Range)                                       -> bytes
     GET    version_file (Range)                                       -> bytes
@@ -135,6 +139,21 @@ def family(name: str, number: int) -> str:
 def impact(name: str, number: int) -> str:
     """What withdrawing a version would do."""
     return f"{version(name, number)}/impact"
+
+
+def curves(name: str, number: int) -> str:
+    """A version's curves: their facts."""
+    return f"{version(name, number)}/curves"
+
+
+def curve_points(name: str, number: int) -> str:
+    """The points of the curves of one tag."""
+    return f"{curves(name, number)}/points"
+
+
+def curves_csv(name: str, number: int) -> str:
+    """All points of all curves, as CSV."""
+    return f"{curves(name, number)}.csv"
 
 
 def aliases(name: str) -> str:

@@ -10,6 +10,7 @@ TensorFlow ``lib/io/table``.
 from collections.abc import Iterator
 from typing import cast
 
+import google_crc32c
 import snappy
 
 from hub.savedmodel.limits import MAX_BLOCK_BYTES
@@ -22,25 +23,9 @@ _RAW, _SNAPPY = 0, 1
 _MASK_DELTA = 0xA282EAD8
 
 
-def _crc_table() -> tuple[int, ...]:
-    table = []
-    for byte in range(256):
-        value = byte
-        for _ in range(8):
-            value = (value >> 1) ^ (0x82F63B78 if value & 1 else 0)
-        table.append(value)
-    return tuple(table)
-
-
-_CRC_TABLE = _crc_table()
-
-
 def crc32c(data: bytes | memoryview) -> int:
-    """The Castagnoli checksum of ``data``; for kilobytes, not for weights."""
-    table, crc = _CRC_TABLE, 0xFFFF_FFFF
-    for byte in data:
-        crc = table[(crc ^ byte) & 0xFF] ^ (crc >> 8)
-    return crc ^ 0xFFFF_FFFF
+    """The Castagnoli checksum of ``data``."""
+    return google_crc32c.value(bytes(data))
 
 
 def masked_crc32c(data: bytes | memoryview) -> int:

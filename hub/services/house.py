@@ -32,6 +32,10 @@ The verbs, for those who write faces (all are plain functions for the thread poo
     pulls.grant(principal, name, number) -> Grant               .granted(…) -> Grant | None, from memory
     pulls.places(principal, name, number, digests, *, relayed) -> BlobPlaces
     pulls.file(principal, name, number, path) -> File
+    curves.put(principal, name, number, PutCurves) -> SummariesFacts
+    curves.page(principal, name, number, *, search, after, limit) -> CurvePage
+    curves.points(principal, name, number, tag, *, after, limit) -> DrawnPage
+    curves.rows(principal, name, number) -> (Curve, Points), …  .versions(principal, name) -> numbers
     sweeps.run() -> SweepReport                                 .look() -> SweepReport
     health.status() -> HubStatus
     predictions: see hub/services/predict.py
@@ -45,6 +49,7 @@ from hub.services.aliases import Aliases
 from hub.services.attestations import Attestations
 from hub.services.audit import Audits
 from hub.services.browse import Browse
+from hub.services.curves import Curves
 from hub.services.diff import Diffs
 from hub.services.families import Families
 from hub.services.health import Health
@@ -76,6 +81,7 @@ class House:
     pushes: Pushes
     validations: Validations
     pulls: Pulls
+    curves: Curves
     sweeps: Sweeps
     health: Health
     predictions: Predictions

@@ -45,3 +45,8 @@ def time_text(when: datetime) -> str:
 def short_digest(digest: str) -> str:
     """``9f1c4e0b7a5d``: the first twelve hex digits."""
     return digest.removeprefix("sha256:")[:12]
+
+
+def value_text(value: float) -> str:
+    """A value of a curve, ``0.1234`` or ``1.2e-05``: four figures."""
+    return format(value, ".4g")

@@ -12,20 +12,21 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute
 
 from hub.domain.errors import HubError, InvalidName, NotFound, VersionNotFound
-from hub.domain.lineage import EdgeKind
 from hub.domain.manifest import Kind
 from hub.domain.names import RESERVED_OWNERS, ModelName
-from hub.domain.versions import Model
 from hub.protocol.frames import Tensor
 from hub.protocol.golden import read_golden
 from hub.protocol.schemas import VersionDetail
 from hub.services.house import House
+from hub.web import training
 from hub.web.diff import choose_diff, show_diff
 from hub.web.examples import needs_samples
+from hub.web.headline import headline_of
 from hub.web.lineage import lineage_page
 from hub.web.session import show_sign_in, sign_in, sign_out
 from hub.web.shell import base_url, render, static_files
-from hub.web.snippets import default_signature, snippets
+from hub.web.snippets import default_signature, push_command, snippets
+from hub.web.tensorboard import board_routes
 from hub.web.tryit import loaded_page, try_form, try_page
 from hub.web.visits import NUMBER, Visit, page_route, route
 
@@ -75,6 +76,10 @@ def routes(house: House) -> list[BaseRoute]:
         page_route(house, f"{model}/try", try_page),
         page_route(house, f"{model}/try/state", loaded_page),
         route(f"{model}/try", post_try, method="POST"),
+        page_route(house, f"{model}/training", training.training),
+        page_route(house, f"{model}/training/points", training.points),
+        page_route(house, f"{model}/training/curves.csv", training.curves_csv),
+        *board_routes(house, model),
         page_route(house, "/{first:dashboard_word}", _nothing),
         page_route(house, "/{first:dashboard_word}/{rest:path}", _nothing),
     ]
@@ -104,14 +109,8 @@ def _model(visit: Visit) -> Response:
     number = model.latest or (newest[0].number if newest else None)
     facts = _version_facts(visit, name, number) if number else {"detail": None}
     facts["newest"] = newest[0] if newest else None
-    return render(visit.request, "model.html", model=model, push_command=_push_command(model, facts["detail"]), **facts)
-
-
-def _push_command(model: Model, detail: VersionDetail | None) -> str:
-    """How one more version is pushed: a head says again which trunk it stands on."""
-    edges = detail.lineage if detail else ()
-    trunk = next((f" --head-of {edge.model}@{edge.number}" for edge in edges if edge.kind is EdgeKind.HEAD_OF), "")
-    return f"hub push ./your_saved_model {model.name}{trunk}"
+    facts["headline"] = headline_of(visit, name, number) if number else None
+    return render(visit.request, "model.html", model=model, push_command=push_command(model, facts["detail"]), **facts)
 
 
 def _versions(visit: Visit) -> Response:

@@ -30,7 +30,7 @@ CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
-_HEADERS = {
+HEADERS = {
     "content-security-policy": CONTENT_SECURITY_POLICY,
     "x-content-type-options": "nosniff",
     "referrer-policy": "same-origin",
@@ -53,7 +53,7 @@ class SecurityHeaders:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                headers.update(_HEADERS)
+                headers.update(HEADERS)
                 headers.setdefault("cache-control", self._cache_control)
             await send(message)
 
@@ -90,6 +90,7 @@ def _environment() -> Environment:
     environment.filters |= {
         "bytes": formats.bytes_text,
         "count": formats.count_text,
+        "figures": formats.value_text,
         "plural": formats.plural,
         "age": formats.age_text,
         "exact": formats.time_text,

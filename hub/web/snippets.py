@@ -10,11 +10,12 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from hub.domain.lineage import EdgeKind
 from hub.domain.manifest import Kind
 from hub.domain.names import ModelName
 from hub.domain.signatures import SERVING_DEFAULT, Signature, TuningFace
 from hub.domain.tensors import TensorSpec
-from hub.domain.versions import State, Version
+from hub.domain.versions import Model, State, Version
 from hub.protocol.frames import Tensor
 from hub.protocol.schemas import VersionDetail
 from hub.web.examples import Example, example_inputs, quoted
@@ -168,3 +169,10 @@ def _refusal_note(detail: VersionDetail, signature: Signature) -> str:
     if seen is not None and seen.status == "inputs-refused":
         return "This model refused every made-up input when it was checked: put in a real one."
     return ""
+
+
+def push_command(model: Model, detail: VersionDetail | None) -> str:
+    """How one more version is pushed: a head says again which trunk it stands on."""
+    edges = detail.lineage if detail else ()
+    trunk = next((f" --head-of {edge.model}@{edge.number}" for edge in edges if edge.kind is EdgeKind.HEAD_OF), "")
+    return f"hub push ./your_saved_model {model.name}{trunk}"

@@ -4,12 +4,13 @@ Law: nothing that goes wrong in a page leaves the reader without one.
 """
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from uuid import uuid4
 
 import structlog
 from starlette.concurrency import run_in_threadpool
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -70,8 +71,8 @@ def page_route(house: House, path: str, page: Page) -> Route:
     return route(path, answer, method="GET")
 
 
-def route(path: str, answer: Answer, *, method: str) -> Route:
-    """A path of the dashboard whose errors are pages too."""
+def route(path: str, answer: Answer, *, method: str, middleware: Sequence[Middleware] = SECURED) -> Route:
+    """A path of the dashboard whose errors are pages too; ``middleware`` is what sets its headers."""
 
     async def endpoint(request: Request) -> Response:
         try:
@@ -90,7 +91,7 @@ def route(path: str, answer: Answer, *, method: str) -> Route:
             )
             return problem_page(request, error, request_id)
 
-    return Route(path, endpoint, methods=[method], middleware=SECURED)
+    return Route(path, endpoint, methods=[method], middleware=middleware)
 
 
 def _request_id(request: Request) -> str:

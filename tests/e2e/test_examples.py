@@ -40,12 +40,21 @@ def run(program: Path, running_hub: Any, directory: Path) -> subprocess.Complete
     )
 
 
-@pytest.mark.parametrize(("example", "steps"), [("two_heads", 10), ("dynamic_rnn", 5)])
+@pytest.mark.parametrize(("example", "steps"), [("two_heads", 11), ("dynamic_rnn", 5)])
 def test_every_claim_of_an_example_holds(example: str, steps: int, running_hub: Any, tmp_path: Path) -> None:
     done = run(ROOT / "examples" / f"{example}.py", running_hub, tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count("✓") == steps
     assert "✗" not in done.stdout
+
+
+def test_the_guide_to_training_curves_runs_and_its_curves_are_there(running_hub: Any, tmp_path: Path) -> None:
+    program = tmp_path / "guide.py"
+    program.write_text("\n".join(PYTHON_BLOCK.findall((ROOT / "docs/how-to/training-curves.md").read_text())))
+    done = run(program, running_hub, tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "('train', 'epoch_loss', 3)" in done.stdout
+    assert "('validation', 'epoch_accuracy', 3)" in done.stdout
 
 
 def test_the_guide_to_fine_tuning_runs_from_top_to_bottom(running_hub: Any, tmp_path: Path) -> None:

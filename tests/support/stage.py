@@ -84,7 +84,7 @@ class Stage:
             "path": "saved_model.pb",
             "url": self.hubs[policy].url,
         }
-        facts |= {"first": "nothing", "rest": "of/all/this", "before": number, "after": number}
+        facts |= {"first": "nothing", "rest": "of/all/this", "before": number, "after": number, "numbers": number}
         if "{token_id}" in key:
             made = self.hubs[policy].house.access.create(HUB, CreateToken(name="x", scope=Scope.READ))
             facts |= {"token_id": made.token.id}

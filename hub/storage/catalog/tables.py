@@ -4,6 +4,7 @@
 ``wanted_aliases`` are those that move once their version is ready. ``version_blobs`` says which bytes belong to a
 version: its files', its manifest, its golden samples; ``push_blobs`` which bytes a push under way needs, so that no
 sweep takes them. ``blobs`` says which bytes there are: the store is asked only where this table says nothing.
+``summaries`` says of a version that it has ``curves``, whose rows are in the order in which they are listed.
 ``audit`` is only ever added to and outlives what it names; triggers hold that, see migration 0003.
 ``migrations/`` leads here step by step; a test holds the two equal.
 """
@@ -26,6 +27,7 @@ from sqlalchemy import (
 )
 
 from hub.domain.audit import Result
+from hub.domain.curves import Curve, SummariesFacts
 from hub.domain.manifest import Draft
 from hub.domain.reports import Report
 from hub.domain.versions import State
@@ -185,6 +187,28 @@ push_blobs = Table(
     Column("push_id", Uuid, ForeignKey("pushes.id", ondelete="CASCADE"), primary_key=True),
     Column("digest", DigestText, primary_key=True, index=True),
     Column("size", BigInteger, nullable=False),
+)
+
+summaries = Table(
+    "summaries",
+    METADATA,
+    Column("model", Name, primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("facts", Document(SummariesFacts), nullable=False),
+    _of_version(),
+)
+
+curves = Table(
+    "curves",
+    METADATA,
+    Column("model", Name, primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("position", Integer, primary_key=True, autoincrement=False),
+    Column("tag", Plain, nullable=False),
+    Column("curve", Document(Curve), nullable=False),
+    Column("points", LargeBinary, nullable=False),
+    _of_version(),
+    Index(None, "model", "number", "tag", "position"),
 )
 
 tokens = Table(

@@ -2,6 +2,7 @@
 
 from hub.storage.catalog.attestations import AttestationQueries
 from hub.storage.catalog.audit import AuditQueries
+from hub.storage.catalog.curves import CurveQueries
 from hub.storage.catalog.family import FamilyQueries
 from hub.storage.catalog.models import ModelQueries
 from hub.storage.catalog.pushes import PushQueries
@@ -19,5 +20,6 @@ class Transaction(
     TokenQueries,
     AuditQueries,
     AttestationQueries,
+    CurveQueries,
 ):
     """What a service does between begin and commit. Rows never leave: it gives domain classes and records."""

@@ -18,6 +18,7 @@ from hub.api.facades import oip_rpc, tfserving_rpc
 from hub.domain.lineage import Edge, EdgeKind
 from hub.protocol import paths
 from hub.web import pages
+from tests.support.curves import put_curves
 from tests.support.stage import ABSENT, ASKING, HIDDEN, NOBODY, SEEN, Stage, set_up
 
 ADD = f"add a row to TABLE: what {', '.join(ASKING)} get, in this order"
@@ -78,6 +79,8 @@ TABLE: dict[str, tuple[str, str]] = {
     f"POST {VERSION}/places": sees(),
     f"GET {VERSION}/attestations": sees(),
     "GET /api/v1/owners/{owner}/keys": reads(),
+    **{f"GET {VERSION}/{path}": sees() for path in ("curves", "curves/points", "curves.csv")},
+    f"PUT {VERSION}/curves": changes(),
     f"GET {MODEL}/aliases": sees(),
     f"PUT {MODEL}/aliases/{{alias}}": changes(),
     f"POST {MODEL}/heads:predict": sees(422),  # it has no heads
@@ -108,6 +111,11 @@ TABLE: dict[str, tuple[str, str]] = {
     f"GET {PAGE}/diff": sees(303, refused=303),  # to the page of the two versions
     **{f"GET {PAGE}/{page}": sees(refused=303) for page in ("lineage", "try", "try/state")},
     f"POST {PAGE}/try": sees(refused=303),
+    f"GET {PAGE}/training": sees(refused=303),
+    **{f"GET {PAGE}/training/{path}": sees(refused=303) for path in ("points", "curves.csv")},
+    f"GET {PAGE}/tensorboard/{{numbers}}": whoever(308),
+    f"GET {PAGE}/tensorboard/{{numbers}}/{{rest}}": sees(404, refused=303),
+    f"POST {PAGE}/tensorboard/{{numbers}}/{{rest}}": sees(404, refused=303),
     **{f"GET {path}": whoever(404) for path in ("/{first}", "/{first}/{rest}")},
     "GET /login": whoever(),
     "POST /login": whoever(401),  # with a token that is none
@@ -127,12 +135,17 @@ TENSOR = {"name": "x", "datatype": "FP32", "shape": [1, 2]}
 INPUTS = [TENSOR | {"data": X}]
 SPEC = {"modelSpec": {"name": "acme/{name}"}}
 EXAMPLES = {"input": {"exampleList": {}}}
+CURVES = put_curves({(".", "loss"): [(0, 1.0), (1, 0.5)]}).model_dump(mode="json")
 STRANGER = {"headers": {"Origin": "{url}"}, "data": {"token": "nobody's"}}
 REQUESTS: dict[str, dict[str, Any]] = {
     "GET /api/v1/resolve": {"params": {"ref": "acme/{name}@{number}"}},
     "GET /api/v1/diff": {"params": {"from": "acme/{name}@{number}", "to": "acme/{name}"}},
     f"POST {VERSION}/yank": {"json": {"reason": "a test"}},
     f"POST {VERSION}/places": {"json": {"digests": ["{digest}"]}},
+    f"GET {PAGE}/training/points": {"params": {"version": "{number}", "tag": "loss"}},
+    f"GET {PAGE}/training/curves.csv": {"params": {"version": "{number}"}},
+    f"GET {VERSION}/curves/points": {"params": {"tag": "loss"}},
+    f"PUT {VERSION}/curves": {"json": CURVES},
     f"PUT {MODEL}/aliases/{{alias}}": {"json": {"number": "{number}"}},
     f"POST {MODEL}/heads:predict": {"json": {"inputs": INPUTS}},
     f"POST {PUSH}/places": {"json": {"digests": ["{pushed}"]}},

@@ -10,6 +10,7 @@ import orjson
 import pytest
 
 from hub.domain.reports import ProbeResult
+from tests.support.curves import write_run
 
 MakeModel = Callable[..., Path]
 Hub = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -164,3 +165,13 @@ def test_a_cached_copy_that_was_harmed_is_dropped(hub: Hub, pushed: Path):
     assert ended.returncode == 1
     assert "other bytes" in ended.stdout
     assert hub("verify", "acme/echo").returncode == 0
+
+
+def test_summaries_are_pushed_later_and_their_damage_is_told(hub: Hub, pushed: Path, tmp_path: Path):
+    path = write_run(tmp_path / "logs" / "train", {"loss": [(0, 1.0), (1, 0.5)]})
+    path.write_bytes(path.read_bytes()[:-3])
+    ended = hub("push", str(pushed), "acme/echo", "--summaries", str(tmp_path / "logs"))
+    assert ended.stdout == "acme/echo@1\n"
+    assert "Summaries: 1 curve(s) of 1 run(s)" in ended.stderr
+    assert f"train/{path.name}, byte" in ended.stderr
+    assert "already" in ended.stderr

@@ -1,0 +1,76 @@
+"""The one curve that a model's first page shows, drawn on the server: no script, no further request.
+
+Law: whatever is wrong with it, the page is a page without it.
+"""
+
+import re
+from dataclasses import dataclass
+
+from hub.domain.curves import MAX_CURVES, Curve
+from hub.domain.errors import HubError
+from hub.protocol.curves import DrawnCurve
+from hub.web.visits import Visit
+
+WIDTH, HEIGHT = 640, 120
+_MAX_RUNS = 4
+_LIKED = (re.compile(r"(epoch[_/])?loss"), re.compile(r".*loss.*", re.IGNORECASE), re.compile(r".*"))
+
+
+@dataclass(frozen=True, slots=True)
+class HeadlineRun:
+    """One line of it; ``path`` is an SVG path within ``WIDTH`` by ``HEIGHT``."""
+
+    curve: Curve
+    index: int
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Headline:
+    """A tag, its lines, and where their values begin and end."""
+
+    url: str
+    tag: str
+    runs: tuple[HeadlineRun, ...]
+    low: float
+    high: float
+    first: int
+    last: int
+
+
+def headline_of(visit: Visit, name: str, number: int) -> Headline | None:
+    """The headline of a version: its loss where it has one; None where it has no curve that can be drawn."""
+    curves = visit.house.curves
+    try:
+        tags = {curve.tag for curve in curves.page(visit.principal, name, number, limit=MAX_CURVES).items}
+        tag = next((tag for liked in _LIKED for tag in sorted(tags) if liked.fullmatch(tag)), None)
+        drawn = curves.points(visit.principal, name, number, tag, limit=_MAX_RUNS).items if tag else ()
+    except HubError:
+        return None
+    return _drawn(f"/{name}/training?versions={number}", tag or "", [each for each in drawn if each.curve.min])
+
+
+def _drawn(url: str, tag: str, drawn: list[DrawnCurve]) -> Headline | None:
+    if not drawn:
+        return None
+    values = [value for each in drawn for value in each.values if value is not None]
+    steps = [step for each in drawn for step in (each.steps[0], each.steps[-1])]
+    low, high, first, last = min(values), max(values), min(steps), max(steps)
+    across, up = WIDTH / ((last - first) or 1), (HEIGHT - 4) / ((high - low) or 1.0)
+    runs = tuple(
+        HeadlineRun(each.curve, index, _path(each, first, across, low, up)) for index, each in enumerate(drawn)
+    )
+    return Headline(url, tag, runs, low, high, first, last)
+
+
+def _path(drawn: DrawnCurve, first: int, across: float, low: float, up: float) -> str:
+    """Pairs of x and y with a move after each gap; of the points on one pixel column only the last is drawn."""
+    column: dict[float, float | None] = {}
+    for step, value in zip(drawn.steps, drawn.values, strict=True):
+        column[round((step - first) * across)] = None if value is None else HEIGHT - 2 - (value - low) * up
+    parts, is_on = [], False
+    for x, y in column.items():
+        if y is not None:
+            parts.append(f"{'L' if is_on else 'M'}{x} {y:.1f}")
+        is_on = y is not None
+    return "".join(parts)
