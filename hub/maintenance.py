@@ -11,10 +11,12 @@ from pathlib import Path
 from hub.domain.access import HUB
 from hub.domain.errors import NotAvailable
 from hub.protocol.schemas import AuditPage, HubStatus, SweepReport
+from hub.protocol.upkeep import DeepReport
 from hub.runtime import sandbox
 from hub.runtime.devices import find_devices
 from hub.server import open_sweeps, require_worker, unusable
 from hub.services.audit import Audits
+from hub.services.deep_check import DeepChecks, ShowBytes
 from hub.services.health import checked
 from hub.settings import Settings
 from hub.storage.blobs import open_store
@@ -78,6 +80,21 @@ def doctor(settings: Settings) -> HubStatus:
     }
     checks = tuple(checked(name, check, shows_inside=True) for name, check in needed.items())
     return HubStatus(ok=all(check.ok for check in checks), checks=checks)
+
+
+def deep_check(settings: Settings, show: ShowBytes = lambda _done, _total: None) -> DeepReport:
+    """Hold everything the hub says it has against what is there; reads every byte, changes nothing.
+
+    Raises:
+        NotAvailable: The database or the store cannot be used, or has not the newest schema.
+    """
+    catalog = Catalog(settings.database)
+    try:
+        catalog.check()
+        overdue_s = settings.sweep_grace_s + 2 * settings.sweep_every_s
+        return DeepChecks(catalog, open_store(settings.storage), overdue_s).run(show)
+    finally:
+        catalog.close()
 
 
 def _check_folder(folder: Path) -> None:
