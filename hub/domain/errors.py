@@ -29,6 +29,7 @@
     │   └── Quarantined
     ├── Overloaded                429  try again after a while
     ├── NotAvailable              503  something the hub needs is away; try again
+    │   ├── StorageFull           507  a disk is full, of this machine or of the hub
     │   └── WorkerLost
     ├── DeadlineExceeded          504  the model took longer than the deadline
     └── ClientSide                     never sent by a hub
@@ -223,6 +224,12 @@ class NotAvailable(HubError):
     """Something the hub needs is away for the moment."""
 
     code, status = "not-available", 503
+
+
+class StorageFull(NotAvailable):
+    """A disk is full; trying again helps once somebody has made room."""
+
+    code, status = "storage-full", 507
 
 
 class WorkerLost(NotAvailable):

@@ -8,6 +8,7 @@ import pytest
 from hub.maintenance import deep_check
 from hub.protocol.upkeep import DeepReport
 from hub.settings import Settings
+from tests.faults.mortal import MortalHub, Nursery, nursery
 from tests.integration.api.conftest import Hub, Landlord
 
 
@@ -33,3 +34,27 @@ def flaws(settings: Settings) -> list[tuple[str, str]]:
 def looked(settings: Settings) -> DeepReport:
     """What a deep check tells."""
     return deep_check(settings)
+
+
+@pytest.fixture(scope="session")
+def hatchery() -> Iterator[Nursery]:
+    """The program that forks hub processes."""
+    with nursery() as started:
+        yield started
+
+
+@pytest.fixture
+def mortal(hatchery: Nursery, tmp_path: Path) -> Iterator[Callable[..., MortalHub]]:
+    """Makes hubs that are processes of their own; more settings are given as ``HUB_…``."""
+    made: list[MortalHub] = []
+
+    def make(**more: str) -> MortalHub:
+        folder = tmp_path / f"mortal{len(made)}"
+        folder.mkdir()
+        made.append(MortalHub(hatchery, folder, more))
+        made[-1].start()
+        return made[-1]
+
+    yield make
+    for hub in made:
+        hub.end()

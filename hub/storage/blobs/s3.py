@@ -189,12 +189,16 @@ class S3BlobStore:
         """See `DirectStore.put_url`."""
         key = self.prefix + incoming_key(push, digest)
         asked = {"Bucket": self.bucket, "Key": key, "ContentLength": size}
-        return str(self._signer.generate_presigned_url("put_object", asked, URL_LIFE_S, "PUT"))
+        return self._signed("put_object", asked, "PUT")
 
     def get_url(self, digest: str) -> str:
         """See `DirectStore.get_url`."""
         asked = {"Bucket": self.bucket, "Key": self._key(digest)}
-        return str(self._signer.generate_presigned_url("get_object", asked, URL_LIFE_S, "GET"))
+        return self._signed("get_object", asked, "GET")
+
+    def _signed(self, operation: str, asked: dict[str, Any], method: str) -> str:
+        with self._errors():  # without credentials nothing can be signed
+            return str(self._signer.generate_presigned_url(operation, asked, URL_LIFE_S, method))
 
     def arrived(self, push: UUID) -> dict[str, int]:
         """See `DirectStore.arrived`."""
