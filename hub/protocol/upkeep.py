@@ -1,7 +1,11 @@
 """What looking after a hub tells: deep checks, backups, restores and quotas, on the hub's own machine."""
 
+from datetime import datetime
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict
 
+from hub.domain.digests import Digest
 from hub.protocol.schemas import HubStatus
 
 
@@ -48,3 +52,44 @@ class DoctorReport(HubStatus):
     """What ``hub admin doctor --deep`` answers; ``deep`` is None where the database or the store is away."""
 
     deep: DeepReport | None = None
+
+
+class BackupFacts(_Answer):
+    """What lies in a backup's folder: written last, so that where it is, the backup is whole.
+
+    Attributes:
+        format: How the folder is laid out.
+        made_at: The moment that it is of.
+        hub_version: The program that made it.
+        revision: The schema of the database.
+        dump: The file with every row, and its sha256.
+        dump_digest: The digest of that file.
+        list: The file with digest and size of every blob that versions need.
+        list_digest: The digest of that file.
+        blobs: How many blobs.
+        blob_bytes: Their bytes.
+        has_blobs: Whether their bytes lie in the folder too.
+        lost: Those that the store did not have, or not whole, when it was made.
+    """
+
+    format: Literal[1] = 1
+    made_at: datetime
+    hub_version: str
+    revision: str
+    dump: str
+    dump_digest: Digest
+    list: str
+    list_digest: Digest
+    blobs: int
+    blob_bytes: int
+    has_blobs: bool
+    lost: tuple[Digest, ...] = ()
+
+
+class RestoreReport(_Answer):
+    """What a restore did: the backup it is of, and what versions need and neither backup nor store has."""
+
+    made_at: datetime
+    blobs: int
+    copied_bytes: int
+    lost: tuple[Digest, ...] = ()

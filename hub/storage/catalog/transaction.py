@@ -1,6 +1,7 @@
 """One unit of work: every query the catalog answers, over one open transaction."""
 
 from hub.storage.catalog.audit import AuditQueries
+from hub.storage.catalog.dump import DumpQueries
 from hub.storage.catalog.inspecting import InspectionQueries
 from hub.storage.catalog.models import ModelQueries
 from hub.storage.catalog.pushes import PushQueries
@@ -10,6 +11,6 @@ from hub.storage.catalog.versions import VersionQueries
 
 
 class Transaction(
-    ModelQueries, VersionQueries, PushQueries, SweepQueries, TokenQueries, AuditQueries, InspectionQueries
+    ModelQueries, VersionQueries, PushQueries, SweepQueries, TokenQueries, AuditQueries, InspectionQueries, DumpQueries
 ):
     """What a service does between begin and commit. Rows never leave: it gives domain classes and records."""
