@@ -11,7 +11,7 @@ from pathlib import Path
 from hub.domain.access import HUB
 from hub.domain.errors import NotAvailable
 from hub.protocol.schemas import AuditPage, HubStatus, SweepReport
-from hub.protocol.upkeep import BackupFacts, DeepReport, RestoreReport
+from hub.protocol.upkeep import BackupFacts, DeepReport, Quota, RestoreReport
 from hub.runtime import sandbox
 from hub.runtime.devices import find_devices
 from hub.server import open_sweeps, require_worker, unusable
@@ -19,6 +19,7 @@ from hub.services.audit import Audits
 from hub.services.backup import Backups
 from hub.services.deep_check import DeepChecks, ShowBytes
 from hub.services.health import checked
+from hub.services.quotas import Quotas
 from hub.settings import Settings
 from hub.storage.blobs import open_store
 from hub.storage.catalog import Catalog
@@ -126,6 +127,35 @@ def restore(settings: Settings, folder: Path, show: ShowBytes = lambda _done, _t
     catalog = Catalog(settings.database)
     try:
         return Backups(catalog, open_store(settings.storage)).restore(folder, show=show)
+    finally:
+        catalog.close()
+
+
+def set_quota(settings: Settings, owner: str, limit_bytes: int | None) -> Quota:
+    """Limit what an owner may keep; None ends that.
+
+    Raises:
+        InvalidName: No owner can be called so.
+        NotAvailable: The database cannot be used, or has not the newest schema.
+    """
+    catalog = Catalog(settings.database)
+    try:
+        catalog.check()
+        return Quotas(catalog).set(owner, limit_bytes)
+    finally:
+        catalog.close()
+
+
+def quotas(settings: Settings) -> list[Quota]:
+    """What owners keep and may keep.
+
+    Raises:
+        NotAvailable: The database cannot be used, or has not the newest schema.
+    """
+    catalog = Catalog(settings.database)
+    try:
+        catalog.check()
+        return Quotas(catalog).all()
     finally:
         catalog.close()
 

@@ -5,12 +5,14 @@ from typing import Annotated
 
 import typer
 
+from hub.cli import quota
 from hub.cli.arguments import JsonOption, needs_extra
 from hub.cli.output import put, put_json, put_rows, say, size_text, time_text
 from hub.cli.serve import DatabaseOption, DataDirOption, StorageOption, read_settings
 from hub.cli.upkeep import backup, examine_deeply, restore, show_deep
 
 app = typer.Typer(no_args_is_help=True, help="Look after a hub on its own machine.", rich_markup_mode=None)
+app.add_typer(quota.app, name="quota")
 app.command("backup", epilog="Example: hub admin backup /backups/trunkhub --blobs")(backup)
 app.command("restore", epilog="Example: hub admin restore /backups/trunkhub --data-dir ./new-hub-data")(restore)
 _MOMENTS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S"]

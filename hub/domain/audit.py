@@ -33,6 +33,7 @@ class Action(StrEnum):
     ALIAS_SET = "alias.set"
     TOKEN_CREATE = "token.create"  # noqa: S105 - an action, not a secret
     TOKEN_REVOKE = "token.revoke"  # noqa: S105 - an action, not a secret
+    QUOTA_SET = "quota.set"
     HUB_RESTORE = "hub.restore"
 
 

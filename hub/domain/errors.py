@@ -19,6 +19,7 @@
     │   ├── HasDependents
     │   └── AliasLocked
     ├── TooLarge                  413  more than a limit allows
+    │   └── QuotaExceeded              the owner would keep more than it may
     ├── Invalid                   422  the content is wrong
     │   ├── InvalidName
     │   ├── InvalidRequest
@@ -164,6 +165,12 @@ class TooLarge(HubError):
     """More than a limit allows."""
 
     code, status = "too-large", 413
+
+
+class QuotaExceeded(TooLarge):
+    """The owner of a model would keep more bytes than it may."""
+
+    code = "quota-exceeded"
 
 
 class Invalid(HubError):

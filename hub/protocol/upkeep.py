@@ -93,3 +93,11 @@ class RestoreReport(_Answer):
     blobs: int
     copied_bytes: int
     lost: tuple[Digest, ...] = ()
+
+
+class Quota(_Answer):
+    """What an owner may keep, in bytes (None: no limit), and keeps."""
+
+    owner: str
+    limit_bytes: int | None
+    used_bytes: int

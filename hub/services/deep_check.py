@@ -4,7 +4,8 @@
 2. Every version's manifest has the version's digest and content digest, and the version keeps every blob in it.
 3. Every blob that a version or a push needs is in the store and is read and hashed.
 4. What nobody needs any more is on its way out: counted, and wrong only where no sweep took it long after its time.
-5. What is in the store and in no row is counted: a crash or a push under way leaves it, and a sweep finds it.
+5. What quotas say that owners keep is what they keep.
+6. What is in the store and in no row is counted: a crash or a push under way leaves it, and a sweep finds it.
 
 Laws: nothing is changed; a hub may be running, so what looks wrong is looked at once more before it is told; one
 damaged blob hides no other.
@@ -108,11 +109,20 @@ class DeepChecks:
                 found.add("reference.dangling", thing, f"It points into {table}, where there is no such row.", _RESTORE)
             for model in tx.reused_numbers():
                 found.add("number.behind", model, "Its next version would get a number that is taken.", _RESTORE)
+        self._check_quotas(found)
         for version in self._versions():
             self._check_version(found, version)
         self._check_blobs(found)
         self._compare_store(found)
         return found.report()
+
+    def _check_quotas(self, found: _Findings) -> None:
+        with self.catalog.at_one_moment() as tx:
+            for quota in tx.all_quotas():
+                counted = tx.used_bytes(quota.owner)
+                if counted != quota.used_bytes:
+                    detail = f"The owner keeps {counted} bytes, and its quota says {quota.used_bytes}."
+                    found.add("quota.off", quota.owner, detail, "Set the quota again: that counts anew.")
 
     def _versions(self) -> Iterator[StoredVersion]:
         after = ("", 0)

@@ -3,6 +3,7 @@
 from hub.storage.catalog.catalog import Catalog
 from hub.storage.catalog.inspecting import StoredBlob, StoredVersion
 from hub.storage.catalog.pushes import push_not_found
+from hub.storage.catalog.quotas import QuotaRecord
 from hub.storage.catalog.records import AliasMove, PushRecord, VersionRecord
 from hub.storage.catalog.transaction import Transaction
 
@@ -10,6 +11,7 @@ __all__ = [
     "AliasMove",
     "Catalog",
     "PushRecord",
+    "QuotaRecord",
     "StoredBlob",
     "StoredVersion",
     "Transaction",

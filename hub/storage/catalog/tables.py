@@ -4,6 +4,7 @@
 ``wanted_aliases`` are those that move once their version is ready. ``version_blobs`` says which bytes belong to a
 version: its files', its manifest, its golden samples; ``push_blobs`` which bytes a push under way needs, so that no
 sweep takes them. ``blobs`` says which bytes there are: the store is asked only where this table says nothing.
+``quotas`` has what an owner may keep and the sum of what it keeps, see `hub.storage.catalog.quotas`.
 ``audit`` is only ever added to and outlives what it names; triggers hold that, see migration 0003.
 ``migrations/`` leads here step by step; a test holds the two equal.
 """
@@ -144,8 +145,9 @@ version_blobs = Table(
     METADATA,
     Column("model", Name, primary_key=True),
     Column("number", Integer, primary_key=True, autoincrement=False),
-    Column("digest", DigestText, primary_key=True, index=True),
+    Column("digest", DigestText, primary_key=True),
     _of_version(),
+    Index(None, "digest", "model"),
 )
 
 blobs = Table(
@@ -183,6 +185,14 @@ push_blobs = Table(
     Column("push_id", Uuid, ForeignKey("pushes.id", ondelete="CASCADE"), primary_key=True),
     Column("digest", DigestText, primary_key=True, index=True),
     Column("size", BigInteger, nullable=False),
+)
+
+quotas = Table(
+    "quotas",
+    METADATA,
+    Column("owner", Name, primary_key=True),
+    Column("limit_bytes", BigInteger, nullable=False),
+    Column("used_bytes", BigInteger, nullable=False),
 )
 
 tokens = Table(
