@@ -29,6 +29,7 @@
     ├── ModelFailed               422  the model itself failed on these inputs
     │   └── Quarantined
     ├── Overloaded                429  try again after a while
+    ├── BlobLost                  502  the store behind the hub lost bytes of a version
     ├── NotAvailable              503  something the hub needs is away; try again
     │   ├── StorageFull           507  a disk is full, of this machine or of the hub
     │   └── WorkerLost
@@ -225,6 +226,12 @@ class Overloaded(HubError):
     """Too many requests wait already."""
 
     code, status = "overloaded", 429
+
+
+class BlobLost(HubError):
+    """The store behind the hub does not have bytes that a version needs; other versions are well."""
+
+    code, status = "blob-lost", 502
 
 
 class NotAvailable(HubError):
