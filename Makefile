@@ -6,7 +6,7 @@ DEMO_ARGS ?=
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
 
-.PHONY: help demo test lint check fmt bench clean
+.PHONY: help demo test faults lint check fmt bench clean
 
 help:  ## what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -25,6 +25,10 @@ demo: $(filter .tools/%,$(UV))  ## the main job on embedded defaults; DEMO_ARGS=
 test: $(filter .tools/%,$(UV))  ## the whole test suite with real servers; installs what it needs
 	sh tests/system_packages.sh
 	$(RUN) pytest -n logical --maxprocesses 4 --dist loadfile $(PYTEST_ARGS)
+
+faults: $(filter .tools/%,$(UV))  ## the long ones of the fault matrix: killed, full, cut off, damaged
+	sh tests/system_packages.sh
+	$(RUN) pytest -n logical --maxprocesses 4 --dist loadfile -m faults tests/faults $(PYTEST_ARGS)
 
 lint: $(filter .tools/%,$(UV))  ## format, lint, types, import contracts
 	$(RUN) ruff format --check .

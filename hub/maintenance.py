@@ -12,12 +12,16 @@ from pathlib import Path
 from hub.domain.access import HUB
 from hub.domain.errors import NotAvailable
 from hub.protocol.schemas import AuditPage, HubStatus, SweepReport
+from hub.protocol.upkeep import BackupFacts, DeepReport, Quota, RestoreReport
 from hub.runtime import sandbox
 from hub.runtime.devices import find_devices
 from hub.server import open_sweeps, require_worker, unusable
 from hub.services.attestations import Attestations
 from hub.services.audit import Audits
+from hub.services.backup import Backups
+from hub.services.deep_check import DeepChecks, ShowBytes
 from hub.services.health import checked
+from hub.services.quotas import Quotas
 from hub.settings import Settings
 from hub.storage.blobs import open_store
 from hub.storage.catalog import Catalog
@@ -95,6 +99,82 @@ def doctor(settings: Settings) -> HubStatus:
     }
     checks = tuple(checked(name, check, shows_inside=True) for name, check in needed.items())
     return HubStatus(ok=all(check.ok for check in checks), checks=checks)
+
+
+def deep_check(settings: Settings, show: ShowBytes = lambda _done, _total: None) -> DeepReport:
+    """Hold everything the hub says it has against what is there; reads every byte, changes nothing.
+
+    Raises:
+        NotAvailable: The database or the store cannot be used, or has not the newest schema.
+    """
+    catalog = Catalog(settings.database)
+    try:
+        catalog.check()
+        overdue_s = settings.sweep_grace_s + 2 * settings.sweep_every_s
+        return DeepChecks(catalog, open_store(settings.storage), overdue_s).run(show)
+    finally:
+        catalog.close()
+
+
+def backup(
+    settings: Settings, folder: Path, *, with_blobs: bool, show: ShowBytes = lambda _done, _total: None
+) -> BackupFacts:
+    """Write everything the hub knows, and where asked its bytes, into a folder; a hub may be running meanwhile.
+
+    Raises:
+        Conflict: A sweep takes too long.
+        NotAvailable: The database, the store or the folder cannot be used, or the schema is not the newest.
+    """
+    catalog = Catalog(settings.database)
+    try:
+        catalog.check()
+        return Backups(catalog, open_store(settings.storage)).take(folder, with_blobs=with_blobs, show=show)
+    finally:
+        catalog.close()
+
+
+def restore(settings: Settings, folder: Path, show: ShowBytes = lambda _done, _total: None) -> RestoreReport:
+    """Make an empty database, and the store, what a backup holds.
+
+    Raises:
+        InvalidRequest: The folder holds no whole backup.
+        Conflict: The database is not empty.
+        NotAvailable: The database, the store or the folder cannot be used.
+    """
+    catalog = Catalog(settings.database)
+    try:
+        return Backups(catalog, open_store(settings.storage)).restore(folder, show=show)
+    finally:
+        catalog.close()
+
+
+def set_quota(settings: Settings, owner: str, limit_bytes: int | None) -> Quota:
+    """Limit what an owner may keep; None ends that.
+
+    Raises:
+        InvalidName: No owner can be called so.
+        NotAvailable: The database cannot be used, or has not the newest schema.
+    """
+    catalog = Catalog(settings.database)
+    try:
+        catalog.check()
+        return Quotas(catalog).set(owner, limit_bytes)
+    finally:
+        catalog.close()
+
+
+def quotas(settings: Settings) -> list[Quota]:
+    """What owners keep and may keep.
+
+    Raises:
+        NotAvailable: The database cannot be used, or has not the newest schema.
+    """
+    catalog = Catalog(settings.database)
+    try:
+        catalog.check()
+        return Quotas(catalog).all()
+    finally:
+        catalog.close()
 
 
 def _check_folder(folder: Path) -> None:

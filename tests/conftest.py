@@ -17,7 +17,7 @@ from hub.storage.blobs.memory import MemoryBlobStore
 
 pytest_plugins = ["tests.support.postgresql", "tests.support.s3_servers"]
 SUPPORT = Path(__file__).parent / "support"
-SLOW_ROOMS = ("browser", "contract", "e2e", "gpu", "integration")
+SLOW_ROOMS = ("browser", "contract", "e2e", "faults", "gpu", "integration")
 Publish = Callable[..., str]
 
 

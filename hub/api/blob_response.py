@@ -9,7 +9,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from hub.api.connection import ZERO_COPY
-from hub.services.pull import Part, Pulls
+from hub.services.pull import Part, Pulls, lost_where_not_found
 from hub.storage.blobs.store import FileStore
 
 _WORTH_BYTES = 256 << 10
@@ -30,7 +30,7 @@ class BlobResponse(Response):
         """Answer.
 
         Raises:
-            BlobNotFound: One is not stored any more; nothing was sent where it is the first.
+            BlobLost: One is not stored any more; nothing was sent where it is the first.
         """
         extensions: Mapping[str, Any] = scope.get("extensions") or {}
         files = self._blobs.files
@@ -46,7 +46,9 @@ class BlobResponse(Response):
         start = {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
         last = len(self._parts) - 1
         for number, part in enumerate(self._parts):
-            with await to_thread.run_sync(files.open_file, part.digest) as file:
+            with lost_where_not_found():
+                file = await to_thread.run_sync(files.open_file, part.digest)
+            with file:
                 if number == 0:
                     await send(start)
                 message = {"type": ZERO_COPY, "file": file, "offset": part.start, "count": part.length}
@@ -58,4 +60,5 @@ class BlobResponse(Response):
         return chain.from_iterable(chain(opened, map(self._open, self._parts[1:])))
 
     def _open(self, part: Part) -> Iterator[bytes]:
-        return self._blobs.open(part.digest, part.start, part.length)
+        with lost_where_not_found():
+            return self._blobs.open(part.digest, part.start, part.length)

@@ -5,13 +5,17 @@ from typing import Annotated
 
 import typer
 
-from hub.cli import key
+from hub.cli import key, quota
 from hub.cli.arguments import JsonOption, needs_extra
 from hub.cli.output import put, put_json, put_rows, say, size_text, time_text
 from hub.cli.serve import DatabaseOption, DataDirOption, StorageOption, read_settings
+from hub.cli.upkeep import backup, examine_deeply, restore, show_deep
 
 app = typer.Typer(no_args_is_help=True, help="Look after a hub on its own machine.", rich_markup_mode=None)
 app.add_typer(key.app, name="key")
+app.add_typer(quota.app, name="quota")
+app.command("backup", epilog="Example: hub admin backup /backups/trunkhub --blobs")(backup)
+app.command("restore", epilog="Example: hub admin restore /backups/trunkhub --data-dir ./new-hub-data")(restore)
 _MOMENTS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S"]
 
 
@@ -99,20 +103,25 @@ def audit(
         say("There is more; ask for it with --limit.")
 
 
-@app.command("doctor", epilog="Example: hub admin doctor --data-dir ./hub-data")
+@app.command("doctor", epilog="Example: hub admin doctor --data-dir ./hub-data --deep")
 def doctor(
     data_dir: DataDirOption = None,
     database_url: DatabaseOption = None,
     storage_url: StorageOption = None,
+    deep: Annotated[
+        bool, typer.Option("--deep", help="Also read every byte of every version; a hub may be running meanwhile.")
+    ] = False,
     json: JsonOption = False,
 ) -> None:
     """Check database, storage, engine, devices and sandbox; exit code 1 when something is wrong."""
     with needs_extra("server", "hub admin doctor"):
         from hub.maintenance import doctor as examine
 
-    status = examine(read_settings({"data_dir": data_dir, "database_url": database_url, "storage_url": storage_url}))
+    settings = read_settings({"data_dir": data_dir, "database_url": database_url, "storage_url": storage_url})
+    status = examine(settings)
+    looked = examine_deeply(settings, status) if deep else None
     if json:
-        put_json(status)
+        put_json(looked or status)
     else:
         put_rows(
             ("CHECK", "STATE", "DETAIL"),
@@ -121,4 +130,6 @@ def doctor(
         for check in status.checks:
             if not check.ok and check.remedy:
                 say(f"{check.name}: {check.remedy}")
-    raise typer.Exit(0 if status.ok else 1)
+        if looked is not None:
+            show_deep(looked)
+    raise typer.Exit(0 if (looked or status).ok else 1)

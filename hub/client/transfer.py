@@ -27,6 +27,7 @@ from hub.domain.errors import (
     HubUnreachable,
     NotAvailable,
     Overloaded,
+    StorageFull,
     StoreRefused,
     StoreUnreachable,
     TransferFailed,
@@ -165,7 +166,7 @@ class Transfer:
         self.places.forget(digest)
         if isinstance(error, StoreUnreachable) and failures > 1 and self.places.relay(error.detail):
             return
-        if failures == ATTEMPTS or stop.is_set():
+        if failures == ATTEMPTS or stop.is_set() or isinstance(error, StorageFull):
             raise error
         stop.wait(max(backoff_s(failures), error.facts.get("retry_after_s", 0.0)))
 

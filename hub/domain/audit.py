@@ -38,6 +38,8 @@ class Action(StrEnum):
     KEY_ADD = "key.add"
     KEY_REVOKE = "key.revoke"
     KEY_REQUIRE = "key.require"
+    QUOTA_SET = "quota.set"
+    HUB_RESTORE = "hub.restore"
 
 
 class Result(StrEnum):

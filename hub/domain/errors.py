@@ -21,6 +21,7 @@
     │   ├── BreaksCallers
     │   └── AliasLocked
     ├── TooLarge                  413  more than a limit allows
+    │   └── QuotaExceeded              the owner would keep more than it may
     ├── Invalid                   422  the content is wrong
     │   ├── InvalidName
     │   ├── InvalidRequest
@@ -32,7 +33,9 @@
     │   ├── OutputTooLarge
     │   └── Quarantined
     ├── Overloaded                429  try again after a while
+    ├── BlobLost                  502  the store behind the hub lost bytes of a version
     ├── NotAvailable              503  something the hub needs is away; try again
+    │   ├── StorageFull           507  a disk is full, of this machine or of the hub
     │   └── WorkerLost
     ├── DeadlineExceeded          504  the model took longer than the deadline
     └── ClientSide                     never sent by a hub
@@ -181,6 +184,12 @@ class TooLarge(HubError):
     code, status = "too-large", 413
 
 
+class QuotaExceeded(TooLarge):
+    """The owner of a model would keep more bytes than it may."""
+
+    code = "quota-exceeded"
+
+
 class Invalid(HubError):
     """The content of a request is wrong."""
 
@@ -247,10 +256,22 @@ class Overloaded(HubError):
     code, status = "overloaded", 429
 
 
+class BlobLost(HubError):
+    """The store behind the hub does not have bytes that a version needs; other versions are well."""
+
+    code, status = "blob-lost", 502
+
+
 class NotAvailable(HubError):
     """Something the hub needs is away for the moment."""
 
     code, status = "not-available", 503
+
+
+class StorageFull(NotAvailable):
+    """A disk is full; trying again helps once somebody has made room."""
+
+    code, status = "storage-full", 507
 
 
 class WorkerLost(NotAvailable):

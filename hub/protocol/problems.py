@@ -21,6 +21,7 @@ _BY_STATUS: dict[int, type[HubError]] = {
     429: errors.Overloaded,
     503: errors.NotAvailable,
     504: errors.DeadlineExceeded,
+    507: errors.StorageFull,
 }
 RETRY_AFTER_S = {429: 1, 503: 2}
 

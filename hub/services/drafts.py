@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from uuid import UUID, uuid4, uuid5
 
 from hub.domain.access import Principal
-from hub.domain.errors import BlobNotFound, Conflict, InvalidRequest, ModelNotFound
+from hub.domain.errors import BlobNotFound, Conflict, InvalidRequest, ModelNotFound, QuotaExceeded
 from hub.domain.manifest import Draft, Kind
 from hub.domain.names import ModelName
 from hub.protocol.schemas import BeginPush
@@ -42,6 +42,39 @@ def require_sizes(announced: Mapping[str, int], stored: Mapping[str, int | None]
     for digest, size in stored.items():
         if size not in (None, announced[digest]):
             raise InvalidRequest(f"Blob {digest} has another size than the {announced[digest]} bytes announced.")
+
+
+def require_room(tx: Transaction, push: PushRecord) -> None:
+    """Refuse a push, whose blobs are leased, where its owner would keep more than it may.
+
+    Raises:
+        QuotaExceeded: It would.
+    """
+    owner = push.model.owner
+    quota = tx.quota(owner)
+    if quota is None or quota.limit_bytes is None:
+        return
+    total = quota.used_bytes + tx.under_way_bytes(owner)
+    if total <= quota.limit_bytes:
+        return
+    others = quota.used_bytes + tx.under_way_bytes(owner, besides=push.id)
+    if total > others:
+        raise quota_exceeded(owner, quota.limit_bytes, others, total - others)
+
+
+def quota_exceeded(owner: str, limit: int, used: int, needed: int) -> QuotaExceeded:
+    """The error for a push that does not fit."""
+    return QuotaExceeded(
+        f"{owner} may keep {_mb(limit)} on this hub and keeps {_mb(used)}; this push adds {_mb(needed)}.",
+        remedy="Remove versions that nobody needs, or ask who runs the hub for more: hub admin quota set.",
+        limit_bytes=limit,
+        used_bytes=used,
+        push_bytes=needed,
+    )
+
+
+def _mb(size: int) -> str:
+    return f"{size / 1e6:,.3f} MB"
 
 
 def known_digests(draft: Draft) -> dict[Span, str]:

@@ -6,12 +6,13 @@ remembered for :data:`GRANT_S`: what is hidden or removed meanwhile can be had f
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from hub.domain.access import Principal, Scope
 from hub.domain.digests import parse_digest
-from hub.domain.errors import BlobNotFound, VersionNotReady
+from hub.domain.errors import BlobLost, BlobNotFound, VersionNotReady
 from hub.domain.manifest import File
 from hub.domain.names import ModelName
 from hub.domain.versions import State, Version
@@ -67,6 +68,24 @@ def parts_of(file: File, start: int, length: int) -> list[Part]:
     return parts
 
 
+@contextmanager
+def lost_where_not_found() -> Iterator[None]:
+    """Tell apart what a version does not have and what it has and the store does not.
+
+    Raises:
+        BlobLost: A blob that was opened inside is not in the store.
+    """
+    try:
+        yield
+    except BlobNotFound as error:
+        raise BlobLost(
+            f"Bytes of this version are lost: {error.detail}",
+            remedy="Push the version again, which sends only them, or have who runs the hub restore them: "
+            "'hub admin doctor --deep' names all that is lost.",
+            **error.facts,
+        ) from error
+
+
 @dataclass(frozen=True, slots=True)
 class Pulls:
     """The pull use cases. ``is_relayed`` where all bytes go through the hub, whatever the store could do."""
@@ -82,10 +101,12 @@ class Pulls:
         Raises:
             VersionNotFound: No such version that the caller may see.
             VersionNotReady: It is still validating, or was rejected.
+            BlobLost: The store lost it.
         """
         with self.catalog.read() as tx:
             version = self._given_out(tx, principal, name, number)
-        return b"".join(self.blobs.open(version.digest))
+        with lost_where_not_found():
+            return b"".join(self.blobs.open(version.digest))
 
     def golden(self, principal: Principal, name: str, number: int) -> bytes:
         """The inputs the hub generated for a version and what came out, as ``.npz``.
@@ -94,13 +115,15 @@ class Pulls:
             VersionNotFound: No such version that the caller may see.
             VersionNotReady: It is still validating, or was rejected.
             BlobNotFound: It has no golden samples.
+            BlobLost: It has, and the store lost them.
         """
         with self.catalog.read() as tx:
             version = self._given_out(tx, principal, name, number)
             digest = tx.record(ModelName.parse(name), number).golden_digest
         if digest is None:
             raise BlobNotFound(f"{version.reference} has no golden samples: no signature took the generated inputs.")
-        return b"".join(self.blobs.open(digest))
+        with lost_where_not_found():
+            return b"".join(self.blobs.open(digest))
 
     def places(
         self, principal: Principal, name: str, number: int, digests: Sequence[str], *, relayed: bool

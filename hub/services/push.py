@@ -38,11 +38,20 @@ from hub.protocol.schemas import BeginPush, BlobPlace, BlobPlaces, PushTicket
 from hub.savedmodel.inspect import inspect
 from hub.services.attesting import attest, require_attested
 from hub.services.changes import describe, note_verdict, require, set_alias
-from hub.services.drafts import announced, check_model, known_digests, record, require_sizes, same_push
+from hub.services.drafts import (
+    announced,
+    check_model,
+    known_digests,
+    quota_exceeded,
+    record,
+    require_room,
+    require_sizes,
+    same_push,
+)
 from hub.services.heads import trunk_signature, with_fit
 from hub.storage.blobs import BlobStore
 from hub.storage.blobs.store import URL_LIFE_S
-from hub.storage.catalog import Catalog, PushRecord, Transaction, push_not_found
+from hub.storage.catalog import Catalog, PushRecord, QuotaRecord, Transaction, push_not_found
 from hub.storage.snapshots import NewSnapshot, Snapshots
 
 _SHOWN_MISSING = 20
@@ -71,6 +80,7 @@ class Pushes:
             Conflict: The model exists and is of the other kind, or the key was used for another push.
             InvalidAttestation: The attestation is no proof, or is missing where the owner wants one.
             InvalidModel: The trunk a head hangs on is not here, or cannot be built on.
+            QuotaExceeded: The model's owner would keep more than it may.
         """
         require(self.catalog, principal, Scope.WRITE, Action.VERSION_PUSH, request.model)
         if request.alias == LATEST:
@@ -95,6 +105,7 @@ class Pushes:
                 resumed = before.id
             push = replace(push, id=resumed or push.id)
             stored = tx.lease_blobs(push.id, sizes)
+            require_room(tx, push)
             going = tx.being_deleted(sizes)
         absent = [digest for digest in sizes if digest not in stored and digest not in going]
         missing = {*going, *self._not_here(push.id, absent, is_new=resumed is None)}
@@ -160,6 +171,7 @@ class Pushes:
             DigestMismatch: What was sent for a blob is something else, or the blobs of a file do not make up the file.
             InvalidModel: The trunk a head hangs on is gone.
             InvalidAttestation: The key it was signed with was revoked meanwhile, or signing is wanted by now.
+            QuotaExceeded: The model's owner would keep more than it may now.
             NotAvailable: Some of the bytes are being swept away at this moment.
         """
         push = self._push(principal, push_id)
@@ -257,6 +269,7 @@ class Pushes:
             tx.note_stored(push.draft.blobs() | {digest: len(manifest.canonical())})
             version = tx.version_by_content(push.model, content)
             is_new = version is None
+            before = tx.quota(push.model.owner)
             version = version or tx.add_version(
                 push.model,
                 manifest,
@@ -269,6 +282,7 @@ class Pushes:
                 alias=push.alias,
             )
             if is_new:
+                _require_quota(tx, before)
                 facts = {"digest": digest, "size": manifest.size, "alias": push.alias, "push": str(push.id)}
                 tx.note(principal, Action.VERSION_PUSH, version.reference, facts)
                 note_verdict(tx, version, report)
@@ -276,6 +290,16 @@ class Pushes:
             describe(tx, principal, push.model, push.card, push.is_private)
             tx.complete_push(push.id, version.number)
             return version
+
+
+def _require_quota(tx: Transaction, before: QuotaRecord | None) -> None:
+    """Refuse what was added to an owner's bytes where that is too much."""
+    after = tx.quota(before.owner) if before is not None else None
+    if before is None or after is None or after.limit_bytes is None:
+        return
+    if max(after.limit_bytes, before.used_bytes) < after.used_bytes:
+        added = after.used_bytes - before.used_bytes
+        raise quota_exceeded(after.owner, after.limit_bytes, before.used_bytes, added)
 
 
 def _ensure_model(tx: Transaction, principal: Principal, push: PushRecord) -> None:

@@ -183,7 +183,7 @@ class Validations:
             tx.lease_for_version(name, number, digest)
         self.blobs.put(digest, [golden], len(golden))
         with self.catalog.begin() as tx:
-            tx.note_stored({digest: len(golden)})
+            tx.note_stored_for(name, digest, len(golden))
         return digest
 
 

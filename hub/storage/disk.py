@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from hub.domain.errors import NotAvailable
+from hub.domain.errors import NotAvailable, StorageFull
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _MANY = 8
@@ -141,13 +141,14 @@ def disk_errors(place: Path) -> Iterator[None]:
     """Translate what the system says about a disk.
 
     Raises:
-        NotAvailable: Full, or not to be written or read.
+        StorageFull: It has no room left.
+        NotAvailable: It is not to be written or read.
     """
     try:
         yield
     except OSError as error:
         if error.errno in _FULL:
-            raise NotAvailable(
+            raise StorageFull(
                 "The disk is full.", remedy="Free some space, then try again.", inside=f"It holds {place}."
             ) from error
         raise NotAvailable(

@@ -44,9 +44,11 @@ _CONFIG = Config(
     response_checksum_validation="when_required",
     retries={"mode": "standard", "total_max_attempts": 4},
     connect_timeout=5,
-    read_timeout=60,
+    read_timeout=20,
     max_pool_connections=40,
 )
+_CHECK_CONFIG = _CONFIG.merge(Config(retries={"total_max_attempts": 1}, connect_timeout=3, read_timeout=3))
+_OTHER_CLOCK = "RequestTimeTooSkewed"
 
 
 class S3BlobStore:
@@ -81,6 +83,10 @@ class S3BlobStore:
         try:
             self._s3: Any = session.client("s3", endpoint_url=endpoint_url, region_name=region, config=_CONFIG)
             self._signer: Any = self._s3
+            # Whoever asks whether the store is there does not wait for all attempts.
+            self._checker: Any = session.client(
+                "s3", endpoint_url=endpoint_url, region_name=region, config=_CHECK_CONFIG
+            )
             if public_endpoint_url:
                 self._signer = session.client(
                     "s3", endpoint_url=public_endpoint_url, region_name=region, config=_CONFIG
@@ -180,21 +186,25 @@ class S3BlobStore:
         """See `BlobStore.check`."""
         key, copy = f"{self.prefix}check", f"{self.prefix}check-copy"
         with self._errors():
-            self._s3.put_object(Bucket=self.bucket, Key=key, Body=b"check")
-            self._s3.copy_object(Bucket=self.bucket, Key=copy, CopySource={"Bucket": self.bucket, "Key": key})
-            self._s3.get_object(Bucket=self.bucket, Key=copy)["Body"].read()
+            self._checker.put_object(Bucket=self.bucket, Key=key, Body=b"check")
+            self._checker.copy_object(Bucket=self.bucket, Key=copy, CopySource={"Bucket": self.bucket, "Key": key})
+            self._checker.get_object(Bucket=self.bucket, Key=copy)["Body"].read()
         self._delete([key, copy])
 
     def put_url(self, push: UUID, digest: str, size: int) -> str:
         """See `DirectStore.put_url`."""
         key = self.prefix + incoming_key(push, digest)
         asked = {"Bucket": self.bucket, "Key": key, "ContentLength": size}
-        return str(self._signer.generate_presigned_url("put_object", asked, URL_LIFE_S, "PUT"))
+        return self._signed("put_object", asked, "PUT")
 
     def get_url(self, digest: str) -> str:
         """See `DirectStore.get_url`."""
         asked = {"Bucket": self.bucket, "Key": self._key(digest)}
-        return str(self._signer.generate_presigned_url("get_object", asked, URL_LIFE_S, "GET"))
+        return self._signed("get_object", asked, "GET")
+
+    def _signed(self, operation: str, asked: dict[str, Any], method: str) -> str:
+        with self._errors():  # without credentials nothing can be signed
+            return str(self._signer.generate_presigned_url(operation, asked, URL_LIFE_S, method))
 
     def arrived(self, push: UUID) -> dict[str, int]:
         """See `DirectStore.arrived`."""
@@ -301,7 +311,9 @@ class S3BlobStore:
             code = error.response.get("Error", {}).get("Code", "")
             raise NotAvailable(
                 f"The object store refused with {code or _status(error)}.",
-                remedy="Check that the bucket exists and that the credentials may read and write it.",
+                remedy="Set this machine's clock or the store's: they differ by more than a quarter of an hour."
+                if code == _OTHER_CLOCK
+                else "Check that the bucket exists and that the credentials may read and write it.",
                 inside=f"It was asked for {self._where}.",
             ) from error
         except BotoCoreError as error:

@@ -1,8 +1,20 @@
 """Facts: models, versions, aliases, lineage, pushes, tokens and the audit in a relational database."""
 
 from hub.storage.catalog.catalog import Catalog
+from hub.storage.catalog.inspecting import StoredBlob, StoredVersion
 from hub.storage.catalog.pushes import push_not_found
+from hub.storage.catalog.quotas import QuotaRecord
 from hub.storage.catalog.records import AliasMove, PushRecord, VersionRecord
 from hub.storage.catalog.transaction import Transaction
 
-__all__ = ["AliasMove", "Catalog", "PushRecord", "Transaction", "VersionRecord", "push_not_found"]
+__all__ = [
+    "AliasMove",
+    "Catalog",
+    "PushRecord",
+    "QuotaRecord",
+    "StoredBlob",
+    "StoredVersion",
+    "Transaction",
+    "VersionRecord",
+    "push_not_found",
+]

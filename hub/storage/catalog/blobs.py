@@ -19,7 +19,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from hub.domain.errors import NotAvailable
 from hub.domain.names import ModelName
-from hub.storage.catalog.queries import Queries, now
+from hub.storage.catalog.queries import now
+from hub.storage.catalog.quotas import QuotaQueries
 from hub.storage.catalog.tables import blobs, push_blobs, pushes, version_blobs
 
 STEP = 500
@@ -46,7 +47,7 @@ class Announced:
     size: int
 
 
-class BlobQueries(Queries):
+class BlobQueries(QuotaQueries):
     """Which bytes there are, and who needs them."""
 
     def lease_blobs(self, push_id: UUID, sizes: Mapping[str, int]) -> set[str]:
@@ -66,7 +67,8 @@ class BlobQueries(Queries):
         Raises:
             NotAvailable: It is being deleted at this moment.
         """
-        self.insert_if_absent(version_blobs, {"model": str(name), "number": number, "digest": digest})
+        with self.recounted(name.owner, lambda: [digest]):
+            self.insert_if_absent(version_blobs, {"model": str(name), "number": number, "digest": digest})
         self._save([digest])
         self.require_not_deleting([digest])
 
@@ -122,6 +124,15 @@ class BlobQueries(Queries):
                 statement.on_conflict_do_update(index_elements=["digest"], set_=new, where=not_going), rows
             )
         self.require_not_deleting(sizes)
+
+    def note_stored_for(self, name: ModelName, digest: str, size: int) -> None:
+        """Remember that a blob is stored that a version of a model was promised; see `lease_for_version`.
+
+        Raises:
+            NotAvailable: It is being deleted at this moment.
+        """
+        with self.recounted(name.owner, lambda: [digest]):
+            self.note_stored({digest: size})
 
     def note_lost(self, digest: str) -> bool:
         """Remember that a blob's object is not there, or not whole; a push that has it sends it again.

@@ -5,13 +5,22 @@ database is `NotAvailable`, never a driver's exception.
 """
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 
-from hub.domain.errors import Conflict, NotAvailable
+from hub.domain.errors import Conflict, InvalidRequest, NotAvailable
+from hub.storage.catalog.dump import load
 from hub.storage.catalog.engine import database_errors, for_writing, open_database, parse_url, sweep_lock
-from hub.storage.catalog.migrate import current_revision, migrate, newest_revision
+from hub.storage.catalog.migrate import (
+    claim_for_restore,
+    current_revision,
+    knows,
+    migrate,
+    newest_revision,
+    require_restored,
+    restore,
+)
 from hub.storage.catalog.transaction import Transaction
 
 _LOCK_S = 30
@@ -53,6 +62,52 @@ class Catalog:
         with database_errors(self.url), self._readers.begin() as connection:
             yield Transaction(connection, is_writing=False)
 
+    @contextmanager
+    def at_one_moment(self) -> Iterator[Transaction]:
+        """The same as `read`, and all of it as it was at the first query, whatever is written meanwhile.
+
+        Raises:
+            NotAvailable: The database is away.
+        """
+        engine = self._readers
+        if engine.dialect.name == "postgresql":
+            engine = engine.execution_options(isolation_level="REPEATABLE READ")
+        with database_errors(self.url), engine.begin() as connection:
+            yield Transaction(connection, is_writing=False)
+
+    def claim_for_restore(self, revision: str) -> None:
+        """Have the database be nobody's hub until `restore` has filled it; again is fine.
+
+        Raises:
+            Conflict: It is not empty.
+            InvalidRequest: The backup has a schema that this program does not know.
+        """
+        if not knows(revision):
+            detail = f"The backup has schema {revision}, which this hub does not know."
+            raise InvalidRequest(detail, remedy="Restore it with the version of the hub that made it, or a newer one.")
+        with database_errors(self.url):
+            claim_for_restore(self.url)
+
+    def restore(self, revision: str, lines: Iterable[bytes], settle: Callable[[Transaction], None]) -> None:
+        """Fill the claimed database, all or nothing.
+
+        Args:
+            revision: The schema of the dump.
+            lines: The dump.
+            settle: What is done to it in the same transaction.
+
+        Raises:
+            Conflict: It was not claimed.
+            InvalidRequest: The dump is not whole.
+        """
+        with database_errors(self.url):
+            restore(
+                self.url,
+                revision,
+                fill=lambda connection: load(connection, lines),
+                settle=lambda connection: settle(Transaction(connection, is_writing=True)),
+            )
+
     def migrate(self) -> str:
         """Bring the schema to the newest revision; safe when several processes start at once.
 
@@ -89,6 +144,7 @@ class Catalog:
         """
         with database_errors(self.url), self._readers.begin() as connection:
             revision = current_revision(connection)
+        require_restored(revision)
         if revision != self._newest:
             detail = f"The database has schema {revision}, this hub needs {self._newest}."
             raise NotAvailable(detail, remedy="Run 'hub admin migrate'; 'hub serve' does it too.", revision=revision)

@@ -15,7 +15,7 @@ from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, 
 from sqlalchemy.exc import ArgumentError, DatabaseError, DataError, IntegrityError, InterfaceError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from hub.domain.errors import Conflict, InvalidRequest, NotAvailable
+from hub.domain.errors import Conflict, InvalidRequest, NotAvailable, StorageFull
 from hub.storage.disk import disk_errors, make_folder
 
 _BUSY_MS = 30_000
@@ -106,7 +106,8 @@ def database_errors(url: URL) -> Iterator[None]:
     """Translate what the database says.
 
     Raises:
-        NotAvailable: It is away, locked, full or damaged.
+        StorageFull: Its disk has no room left.
+        NotAvailable: It is away, locked or damaged.
         InvalidRequest: It cannot hold a value, such as a text with a NUL character.
         Conflict: What a row refers to went away at the same time.
     """
@@ -122,11 +123,24 @@ def database_errors(url: URL) -> Iterator[None]:
             "Something else was changed at the same time.", remedy="Try again.", inside=_first_line(error)
         ) from error
     except (DatabaseError, InterfaceError, PoolTimeout) as error:
+        if _is_full(error):
+            raise StorageFull(
+                "The database's disk is full.", remedy="Free some space, then try again.", inside=f"It holds {where}."
+            ) from error
         raise NotAvailable(
             "The database cannot be used.",
             remedy="Check that it runs, and run 'hub admin doctor'.",
             inside=f"{where}: {_first_line(error)}.",
         ) from error
+
+
+def _is_full(error: Exception) -> bool:
+    """Whether a driver says that there is no room left.
+
+    Source: SQLite's result codes; PostgreSQL's error codes, class 53.
+    """
+    said = getattr(error, "orig", None)
+    return getattr(said, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL or getattr(said, "sqlstate", "") == "53100"
 
 
 def _first_line(error: Exception) -> str:

@@ -9,11 +9,12 @@ from hub.domain.errors import Conflict, HasDependents, ModelNotFound
 from hub.domain.manifest import Kind
 from hub.domain.names import ModelName
 from hub.domain.versions import Model, State
-from hub.storage.catalog.queries import AnyRow, Queries, now
+from hub.storage.catalog.queries import AnyRow, now
+from hub.storage.catalog.quotas import QuotaQueries
 from hub.storage.catalog.tables import aliases, edges, models, pushes, versions
 
 
-class ModelQueries(Queries):
+class ModelQueries(QuotaQueries):
     """Models: created by their first push, listed by name."""
 
     def ensure_model(self, name: ModelName, kind: Kind, *, is_private: bool, created_by: str) -> bool:
@@ -116,8 +117,9 @@ class ModelQueries(Queries):
         if dependents:
             detail = f"{name} cannot be deleted: {', '.join(dependents)} hang on it."
             raise HasDependents(detail, remedy="Delete those first.", dependents=list(dependents))
-        if not self.connection.execute(delete(models).where(models.c.name == str(name))).rowcount:
-            raise model_not_found(name)
+        with self.recounted(name.owner, lambda: self.digests_of(str(name))):
+            if not self.connection.execute(delete(models).where(models.c.name == str(name))).rowcount:
+                raise model_not_found(name)
         self.connection.execute(delete(pushes).where(pushes.c.model == str(name)))
 
     def _update(self, name: ModelName, **values: object) -> None:

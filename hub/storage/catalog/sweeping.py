@@ -37,7 +37,7 @@ class SweepQueries(BlobQueries):
 
     def condemn(self, digests: Sequence[str]) -> int:
         """Condemn those that nobody needs."""
-        unneeded = update(blobs).where(blobs.c.digest.in_(digests), blobs.c.state == _STORED, ~_is_needed())
+        unneeded = update(blobs).where(blobs.c.digest.in_(digests), blobs.c.state == _STORED, ~is_needed())
         return self.connection.execute(unneeded.values(state=_CONDEMNED, condemned_at=now())).rowcount
 
     def condemn_unknown(self, digests: Sequence[str]) -> int:
@@ -60,7 +60,7 @@ class SweepQueries(BlobQueries):
 
     def lost(self) -> list[str]:
         """Lost blobs that somebody needs."""
-        query = select(blobs.c.digest).where(blobs.c.state == BlobState.LOST.value, _is_needed())
+        query = select(blobs.c.digest).where(blobs.c.state == BlobState.LOST.value, is_needed())
         return list(self.connection.execute(query.order_by(blobs.c.digest)).scalars())
 
     def claim_condemned(self, condemned_before: datetime, limit: int = CLAIM) -> list[tuple[str, int | None]]:
@@ -70,10 +70,10 @@ class SweepQueries(BlobQueries):
             Digest and size of each; those that somebody needs after all are stored again.
         """
         due = (blobs.c.state == _CONDEMNED) & (blobs.c.condemned_at < condemned_before)
-        saved = update(blobs).where(due, _is_needed()).values(state=_STORED, condemned_at=None)
+        saved = update(blobs).where(due, is_needed()).values(state=_STORED, condemned_at=None)
         self.connection.execute(saved)
         some = select(blobs.c.digest).where(due).order_by(blobs.c.digest).limit(limit).scalar_subquery()
-        claimed = update(blobs).where(blobs.c.digest.in_(some), due, ~_is_needed()).values(state=_DELETING)
+        claimed = update(blobs).where(blobs.c.digest.in_(some), due, ~is_needed()).values(state=_DELETING)
         returned = self.connection.execute(claimed.returning(blobs.c.digest, blobs.c.size))
         return [(row.digest, row.size) for row in returned]
 
@@ -90,12 +90,13 @@ class SweepQueries(BlobQueries):
     def unneeded(self) -> tuple[int, int]:
         """How many blobs nobody needs, and their bytes as far as they are known."""
         there = blobs.c.state.in_((_STORED, _CONDEMNED))
-        query = select(func.count(), func.coalesce(func.sum(blobs.c.size), 0)).where(there, ~_is_needed())
+        query = select(func.count(), func.coalesce(func.sum(blobs.c.size), 0)).where(there, ~is_needed())
         count, size = self.connection.execute(query).one()
         return int(count), int(size)
 
 
-def _is_needed() -> ColumnElement[bool]:
+def is_needed() -> ColumnElement[bool]:
+    """Whether a version or a push under way needs a blob."""
     by_version = exists().where(version_blobs.c.digest == blobs.c.digest)
     by_push = exists().where(push_blobs.c.digest == blobs.c.digest)
     return or_(by_version, by_push)

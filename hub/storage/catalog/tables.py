@@ -5,6 +5,7 @@
 version: its files', its manifest, its golden samples; ``push_blobs`` which bytes a push under way needs, so that no
 sweep takes them. ``blobs`` says which bytes there are: the store is asked only where this table says nothing.
 ``summaries`` says of a version that it has ``curves``, whose rows are in the order in which they are listed.
+``quotas`` has what an owner may keep and the sum of what it keeps, see `hub.storage.catalog.quotas`.
 ``audit`` is only ever added to and outlives what it names; triggers hold that, see migration 0003.
 ``migrations/`` leads here step by step; a test holds the two equal.
 """
@@ -147,8 +148,9 @@ version_blobs = Table(
     METADATA,
     Column("model", Name, primary_key=True),
     Column("number", Integer, primary_key=True, autoincrement=False),
-    Column("digest", DigestText, primary_key=True, index=True),
+    Column("digest", DigestText, primary_key=True),
     _of_version(),
+    Index(None, "digest", "model"),
 )
 
 blobs = Table(
@@ -209,6 +211,14 @@ curves = Table(
     Column("points", LargeBinary, nullable=False),
     _of_version(),
     Index(None, "model", "number", "tag", "position"),
+)
+
+quotas = Table(
+    "quotas",
+    METADATA,
+    Column("owner", Name, primary_key=True),
+    Column("limit_bytes", BigInteger, nullable=False),
+    Column("used_bytes", BigInteger, nullable=False),
 )
 
 tokens = Table(

@@ -3,7 +3,9 @@
 from hub.storage.catalog.attestations import AttestationQueries
 from hub.storage.catalog.audit import AuditQueries
 from hub.storage.catalog.curves import CurveQueries
+from hub.storage.catalog.dump import DumpQueries
 from hub.storage.catalog.family import FamilyQueries
+from hub.storage.catalog.inspecting import InspectionQueries
 from hub.storage.catalog.models import ModelQueries
 from hub.storage.catalog.pushes import PushQueries
 from hub.storage.catalog.sweeping import SweepQueries
@@ -21,5 +23,7 @@ class Transaction(
     AuditQueries,
     AttestationQueries,
     CurveQueries,
+    InspectionQueries,
+    DumpQueries,
 ):
     """What a service does between begin and commit. Rows never leave: it gives domain classes and records."""

@@ -15,10 +15,11 @@ from hub.storage.catalog.aliases import AliasQueries
 from hub.storage.catalog.lineage import LineageQueries
 from hub.storage.catalog.models import model_not_found
 from hub.storage.catalog.queries import now
+from hub.storage.catalog.quotas import QuotaQueries
 from hub.storage.catalog.tables import edges, models, numbers, version_blobs, versions
 
 
-class VersionQueries(AliasQueries, LineageQueries):
+class VersionQueries(AliasQueries, LineageQueries, QuotaQueries):
     """A version's life."""
 
     def add_version(
@@ -85,7 +86,8 @@ class VersionQueries(AliasQueries, LineageQueries):
         values = {"report": report, "interface": interface, "golden_digest": golden_digest}
         self.connection.execute(update(versions).where(_is(name, number)).values(**values))
         if golden_digest is not None:
-            self.insert_if_absent(version_blobs, {"model": str(name), "number": number, "digest": golden_digest})
+            with self.recounted(name.owner, lambda: [golden_digest]):
+                self.insert_if_absent(version_blobs, {"model": str(name), "number": number, "digest": golden_digest})
         if state is State.READY:
             self.move_wanted_aliases(name, number)
         return self.version(name, number)
@@ -115,7 +117,8 @@ class VersionQueries(AliasQueries, LineageQueries):
             raise HasDependents(
                 detail, remedy="Delete those first, or withdraw it with 'hub yank'.", dependents=hanging
             )
-        self.connection.execute(delete(versions).where(_is(name, number)))
+        with self.recounted(name.owner, lambda: self.digests_of(str(name), number)):
+            self.connection.execute(delete(versions).where(_is(name, number)))
 
     def _advance(self, name: ModelName, number: int, state: State) -> Version:
         before = self.version(name, number)
@@ -160,7 +163,8 @@ class VersionQueries(AliasQueries, LineageQueries):
 
     def _insert_blobs(self, name: ModelName, number: int, digests: set[str]) -> None:
         rows = [{"model": str(name), "number": number, "digest": digest} for digest in sorted(digests)]
-        self.connection.execute(insert(version_blobs), rows)
+        with self.recounted(name.owner, lambda: digests):
+            self.connection.execute(insert(version_blobs), rows)
 
 
 def _is(name: ModelName, number: int) -> ColumnElement[bool]:

@@ -122,7 +122,7 @@ def test_a_file_that_lost_its_end_ends_the_connection(hub, ask, url, large):
         assert body == large[: 5 << 20]
         assert connected.recv(1) == b""
     place.unlink()
-    assert hub.admin.problem("GET", url, 404)["code"] == "blob-not-found"
+    assert hub.admin.problem("GET", url, 502)["code"] == "blob-lost"
 
 
 def test_a_blob_is_only_got(hub, url):
