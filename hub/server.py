@@ -279,6 +279,7 @@ class _Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Let what is under way finish: gRPC first, because the engine ends with the rest."""
+        self._house.closing.set()
         if self._rpc is not None:
             await self._rpc.stop(self._house.settings.drain_s)
         await super().shutdown(sockets)

@@ -108,10 +108,24 @@ class WhoAmI(_Answer):
 
 
 class ModelPage(_Answer):
-    """Models in name order; pass ``next`` as ``after`` for more."""
+    """Models; pass ``next`` as ``after`` for more, in the same order."""
 
     items: tuple[Model, ...]
     next: str | None = None
+
+
+class ValueCount(_Answer):
+    """A value of a facet, and how many models have it."""
+
+    value: str
+    models: int
+
+
+class FacetCounts(_Answer):
+    """How many models are found, and by what they could be narrowed: the commonest values of each facet."""
+
+    total: int
+    facets: dict[str, tuple[ValueCount, ...]]
 
 
 class VersionPage(_Answer):
@@ -124,7 +138,8 @@ class VersionPage(_Answer):
 class VersionDetail(_Answer):
     """One version with what is known of it.
 
-    ``signatures`` are those it answers to: for a head, on its trunk's input.
+    ``signatures`` are those it answers to: for a head, on its trunk's input. ``previous`` and ``next`` are the numbers
+    of the versions before and after it, where there are any.
     """
 
     version: Version
@@ -134,6 +149,8 @@ class VersionDetail(_Answer):
     lineage: tuple[Edge, ...]
     loader: str
     file_count: int
+    previous: int | None = None
+    next: int | None = None
 
 
 class SetAlias(_Request):

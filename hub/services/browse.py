@@ -10,14 +10,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from hub.domain.access import Principal, Scope
-from hub.domain.errors import InvalidModel, NotFound
+from hub.domain.errors import NotFound
 from hub.domain.lineage import Edge
-from hub.domain.manifest import Kind, Manifest
 from hub.domain.names import ModelName, parse_reference
-from hub.domain.signatures import Signature, compose
 from hub.domain.versions import Model, State, Version
 from hub.engine.engine import Engine
 from hub.protocol.schemas import (
+    FacetCounts,
     Lineage,
     LineageNode,
     LoadedVersion,
@@ -29,6 +28,7 @@ from hub.protocol.schemas import (
     WorkerList,
     WorkerState,
 )
+from hub.protocol.search import EVERYTHING, Cursor, ModelQuery, Sort
 from hub.runtime.orders import Choice
 from hub.storage.catalog import Catalog, Transaction
 
@@ -45,25 +45,37 @@ class Browse:
     def models(
         self,
         principal: Principal,
+        asked: ModelQuery = EVERYTHING,
         *,
-        owner: str | None = None,
-        kind: Kind | None = None,
-        search: str | None = None,
+        sort: Sort = Sort.NAME,
         after: str | None = None,
         limit: int = 50,
     ) -> ModelPage:
-        """Models in name order, those the caller may see."""
+        """A page of models, those the caller may see.
+
+        Args:
+            principal: Who asks.
+            asked: Which ones.
+            sort: In which order.
+            after: The ``next`` of the page before.
+            limit: How many at most.
+
+        Raises:
+            InvalidRequest: ``after`` is no place in this order.
+        """
+        principal.require(Scope.READ)
+        place = None if after is None else Cursor.parse(after, sort)
+        with self.catalog.read() as tx:
+            found = tx.models(asked, sort=sort, include_private=principal.sees_private, after=place, limit=limit + 1)
+        last = found[limit - 1] if len(found) > limit else None
+        following = Cursor(last.name, last.updated_at if sort is Sort.UPDATED else None) if last else None
+        return ModelPage(items=tuple(found[:limit]), next=str(following) if following else None)
+
+    def facets(self, principal: Principal, asked: ModelQuery = EVERYTHING) -> FacetCounts:
+        """How many models are found, of those the caller may see, and by what they could be narrowed."""
         principal.require(Scope.READ)
         with self.catalog.read() as tx:
-            found = tx.models(
-                owner=owner,
-                kind=kind,
-                search=search,
-                include_private=principal.sees_private,
-                after=after,
-                limit=limit + 1,
-            )
-        return ModelPage(items=tuple(found[:limit]), next=found[limit - 1].name if len(found) > limit else None)
+            return tx.facet_counts(asked, include_private=principal.sees_private)
 
     def model(self, principal: Principal, name: str) -> Model:
         """One model.
@@ -99,7 +111,8 @@ class Browse:
         with self.catalog.read() as tx:
             principal.see(tx.model(model))
             record = tx.record(model, number)
-            signatures = _answered_signatures(tx, record.manifest)
+            signatures = tx.answered_signatures(record.manifest)
+            previous, following = tx.neighbours(model, number)
         probe = record.report.probe
         return VersionDetail(
             version=record.version,
@@ -109,6 +122,8 @@ class Browse:
             lineage=record.manifest.lineage,
             loader=(probe.loader if probe else None) or record.manifest.loader,
             file_count=len(record.manifest.files),
+            previous=previous,
+            next=following,
         )
 
     async def settled(self, principal: Principal, name: str, number: int, wait_s: float) -> VersionDetail:
@@ -213,30 +228,12 @@ def _seen(tx: Transaction, principal: Principal, edge: Edge) -> Version | None:
 
 
 def _children(tx: Transaction, principal: Principal, version: Version) -> tuple[list[LineageNode], int]:
-    nodes, hidden = [], 0
-    for child in tx.children(version):
-        if not _is_visible(tx, principal, child.model):
-            hidden += 1
-            continue
-        edges = tx.parents(ModelName.parse(child.model), child.number)
-        pinned = (version.model, version.number)
-        nodes += [LineageNode(edge=edge, version=child) for edge in edges if (edge.model, edge.number) == pinned]
-    return nodes, hidden
+    found = tx.edges_to(version)
+    hidden = set() if principal.sees_private else tx.private_among({child.model for _, child in found})
+    nodes = [LineageNode(edge=edge, version=child) for edge, child in found if child.model not in hidden]
+    return nodes, len({child.reference for _, child in found if child.model in hidden})
 
 
 def _reference(tx: Transaction, principal: Principal, digest: str) -> str | None:
     versions = tx.version_by_digest(digest)
     return next((version.reference for version in versions if _is_visible(tx, principal, version.model)), None)
-
-
-def _answered_signatures(tx: Transaction, manifest: Manifest) -> dict[str, Signature]:
-    """What the version answers to: a head's signatures on its trunk's input, where the two fit."""
-    edge = manifest.trunk
-    trunks = tx.version_by_digest(edge.digest) if edge else []
-    if edge is None or not trunks:
-        return manifest.signatures
-    trunk = tx.record(ModelName.parse(trunks[0].model), trunks[0].number).manifest
-    try:
-        return compose(trunk.signatures[edge.signature], manifest.signatures)
-    except (KeyError, InvalidModel):
-        return manifest.signatures

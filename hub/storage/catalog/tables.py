@@ -4,6 +4,7 @@
 ``wanted_aliases`` are those that move once their version is ready. ``version_blobs`` says which bytes belong to a
 version: its files', its manifest, its golden samples; ``push_blobs`` which bytes a push under way needs, so that no
 sweep takes them. ``blobs`` says which bytes there are: the store is asked only where this table says nothing.
+``facets`` are what lists of models are narrowed by: a model's card and its newest ready version say them.
 ``audit`` is only ever added to and outlives what it names; triggers hold that, see migration 0003.
 ``migrations/`` leads here step by step; a test holds the two equal.
 """
@@ -63,6 +64,16 @@ models = Table(
     Column("created_at", UtcTime, nullable=False),
     Column("created_by", Text, nullable=False),
     Column("updated_at", UtcTime, nullable=False),
+    Index(None, "updated_at", "name"),
+)
+
+facets = Table(
+    "facets",
+    METADATA,
+    Column("model", Name, ForeignKey("models.name", ondelete="CASCADE"), primary_key=True),
+    Column("facet", String(16), primary_key=True),
+    Column("value", Name, primary_key=True),
+    Index(None, "facet", "value", "model"),
 )
 
 versions = Table(
@@ -132,7 +143,7 @@ edges = Table(
     Column("number", Integer, primary_key=True, autoincrement=False),
     Column("position", Integer, primary_key=True, autoincrement=False),
     Column("kind", String(32), nullable=False),
-    Column("parent_model", Name, nullable=False),
+    Column("parent_model", Name, nullable=False, index=True),
     Column("parent_number", Integer, nullable=False),
     Column("parent_digest", DigestText, nullable=False, index=True),
     Column("signature", Text, nullable=False),

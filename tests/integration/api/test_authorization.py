@@ -52,6 +52,7 @@ MODEL = "/api/v1/models/{owner}/{name}"
 VERSION = f"{MODEL}/versions/{{number}}"
 PUSH = "/api/v1/pushes/{push_id}"
 V1, V2, PAGE = "/v1/models/{owner}/{name}", "/v2/models/{owner}/{name}", "/{owner}/{name}"
+TABS = ("versions", "versions/{number}", "versions/{number}/files/{path}", "signatures", "files")
 SERVING = (V1, f"{V1}/versions/{{number}}", f"{V1}/labels/{{label}}")
 OIP = (V2, f"{V2}/versions/{{version}}")
 RPC, RPC_OIP = "RPC /tensorflow.serving", "RPC /inference.GRPCInferenceService"
@@ -60,6 +61,7 @@ RPC, RPC_OIP = "RPC /tensorflow.serving", "RPC /inference.GRPCInferenceService"
 TABLE: dict[str, tuple[str, str]] = {
     "GET /api/v1/openapi.json": whoever(),
     "GET /api/v1/models": reads(),
+    "GET /api/v1/facets": reads(),
     "GET /api/v1/resolve": sees(),
     f"GET {MODEL}": sees(),
     f"DELETE {MODEL}": changes(204),
@@ -97,9 +99,10 @@ TABLE: dict[str, tuple[str, str]] = {
     **{f"GET {path}/ready": sees() for path in OIP},
     **{f"GET {path}/infer": whoever(405) for path in OIP},
     **{f"POST {path}/infer": sees() for path in OIP},
-    **{f"GET {path}": reads(refused=303) for path in ("/", "/workers")},  # to where one signs in
-    **{f"GET {path}": sees(refused=303) for path in (PAGE, f"{PAGE}/versions", f"{PAGE}/versions/{{number}}")},
-    **{f"GET {path}": whoever(404) for path in ("/{first}", "/{first}/{rest}")},
+    **{f"GET {path}": reads(refused=303) for path in ("/", "/workers", "/workers/live", "/docs/api", "/{owner}")},
+    **{f"GET {path}": sees(refused=303) for path in (PAGE, *(f"{PAGE}/{tab}" for tab in TABS))},
+    "GET /settings/audit": ("303 303 403 403 200",) * 2,
+    "GET /{first}/{rest}": whoever(404),
     "GET /login": whoever(),
     "POST /login": whoever(401),  # with a token that is none
     "POST /logout": whoever(303),
