@@ -304,6 +304,7 @@ class _Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Let what is under way finish: outlets and gRPC first, because the engine ends with the rest."""
+        self._house.closing.set()
         await self._outlets.stop()
         if self._rpc is not None:
             await self._rpc.stop(self._house.settings.drain_s)

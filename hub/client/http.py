@@ -11,7 +11,7 @@ import os
 import random
 import ssl
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -37,7 +37,7 @@ POOL = 16
 _FIRST_WAIT_S = 0.25
 _SAFE_METHODS = frozenset({"GET", "PUT", "DELETE"})
 _DID_NOTHING = frozenset({429, 503})
-Query = Mapping[str, str | int | bool | None]
+Query = Mapping[str, str | int | bool | Sequence[str] | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +109,7 @@ class Http:
             method: The HTTP method.
             path: A path of the hub.
             body: JSON, unless ``headers`` say otherwise.
-            params: Query parameters; those that are None are left out.
+            params: Query parameters; those that are None are left out, a sequence is sent value by value.
             headers: Further headers.
             is_repeatable: Whether sending it twice does no more than sending it once; by default the method decides.
 
@@ -117,8 +117,9 @@ class Http:
             HubUnreachable: No answer.
             HubError: The hub's problem, by its class.
         """
-        query = {key: _as_text(value) for key, value in (params or {}).items() if value is not None}
-        url = self.connection.url + path + (f"?{urlencode(query)}" if query else "")
+        given = {key: value for key, value in (params or {}).items() if value is not None}
+        query = {key: _as_text(value) if isinstance(value, str | int) else value for key, value in given.items()}
+        url = self.connection.url + path + (f"?{urlencode(query, doseq=True)}" if query else "")
         is_json = {"Content-Type": "application/json"} if body is not None else {}
         sent = self._headers(url) | is_json | dict(headers or {})
 

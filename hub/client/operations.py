@@ -3,7 +3,7 @@
 Law: an answer that is not what the hub promised is :class:`HubUnreachable`: then something else lives at that URL.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Self, TypeVar
 from urllib.parse import quote
@@ -34,6 +34,7 @@ from hub.protocol.schemas import (
     BlobPlaces,
     CreatedToken,
     CreateToken,
+    FacetCounts,
     HubStatus,
     Lineage,
     ModelPage,
@@ -47,6 +48,8 @@ from hub.protocol.schemas import (
     Yank,
 )
 
+Facets = Mapping[str, str | Sequence[str] | None]
+ALL: Facets = {}
 _Answer = TypeVar("_Answer", bound=BaseModel)
 PAGE_ITEMS = 100
 _NOT_YET = 202
@@ -96,24 +99,44 @@ class Operations:
         owner: str | None = None,
         kind: Kind | None = None,
         search: str | None = None,
+        sort: str | None = None,
         after: str | None = None,
         limit: int = PAGE_ITEMS,
+        facets: Facets = ALL,
     ) -> ModelPage:
-        """One page of models in name order."""
-        query = {"owner": owner, "kind": kind, "search": search, "after": after, "limit": limit}
-        return self._read(ModelPage, self.http.request("GET", paths.MODELS, params=query))
+        """One page of models; ``facets`` are ``task``, ``tag``, ``license``, ``dtype`` and ``input``."""
+        query = {"owner": owner, "kind": kind, "search": search, "sort": sort, "after": after, "limit": limit}
+        return self._read(ModelPage, self.http.request("GET", paths.MODELS, params={**facets, **query}))
 
     def models(
-        self, *, owner: str | None = None, kind: Kind | None = None, search: str | None = None
+        self,
+        *,
+        owner: str | None = None,
+        kind: Kind | None = None,
+        search: str | None = None,
+        sort: str | None = None,
+        facets: Facets = ALL,
     ) -> Iterator[Model]:
-        """All models in name order."""
+        """All models in name order, or with ``sort="updated"`` those first that changed last."""
         after: str | None = None
         while True:
-            page = self.models_page(owner=owner, kind=kind, search=search, after=after)
+            page = self.models_page(owner=owner, kind=kind, search=search, sort=sort, after=after, facets=facets)
             yield from page.items
             after = page.next
             if after is None:
                 return
+
+    def facets(
+        self,
+        *,
+        owner: str | None = None,
+        kind: Kind | None = None,
+        search: str | None = None,
+        facets: Facets = ALL,
+    ) -> FacetCounts:
+        """How many models there are, and by what they could be narrowed."""
+        query = {"owner": owner, "kind": kind, "search": search}
+        return self._read(FacetCounts, self.http.request("GET", paths.FACETS, params={**facets, **query}))
 
     def model(self, name: str) -> Model:
         """One model."""

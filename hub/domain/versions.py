@@ -54,7 +54,11 @@ class Version(BaseModel):
 
 
 class Model(BaseModel):
-    """A named stream of versions."""
+    """A named stream of versions.
+
+    ``facets`` are by what lists are narrowed, values by facet; ``heads`` is how many heads stand on it, None where
+    nobody counted them.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -66,3 +70,5 @@ class Model(BaseModel):
     updated_at: datetime
     latest: int | None
     aliases: dict[str, int] = {}
+    facets: dict[str, tuple[str, ...]] = {}
+    heads: int | None = None

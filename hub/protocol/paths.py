@@ -4,7 +4,9 @@ What each takes and answers (bodies are classes of ``hub.protocol.schemas`` and 
 
     GET    WHOAMI                                                     -> WhoAmI
     GET    STATUS                                                     -> HubStatus
-    GET    MODELS      ?owner= &kind= &search= &after= &limit=        -> ModelPage
+    GET    MODELS      ?owner= &kind= &search= &task= &tag= &license= &dtype= &input= &sort= &after= &limit=
+                                                                      -> ModelPage
+    GET    FACETS      the same without sort, after and limit         -> FacetCounts
     GET    model                                                      -> Model
     DELETE model                                                      -> 204
     GET    RESOLVE     ?ref=owner/name:stable                         -> Version
@@ -48,6 +50,7 @@ OPENAPI = f"{API}/openapi.json"
 WHOAMI = f"{API}/whoami"
 PUSHES = f"{API}/pushes"
 MODELS = f"{API}/models"
+FACETS = f"{API}/facets"
 RESOLVE = f"{API}/resolve"
 DIFF = f"{API}/diff"
 TOKENS = f"{API}/tokens"

@@ -113,10 +113,24 @@ class WhoAmI(_Answer):
 
 
 class ModelPage(_Answer):
-    """Models in name order; pass ``next`` as ``after`` for more."""
+    """Models; pass ``next`` as ``after`` for more, in the same order."""
 
     items: tuple[Model, ...]
     next: str | None = None
+
+
+class ValueCount(_Answer):
+    """A value of a facet, and how many models have it."""
+
+    value: str
+    models: int
+
+
+class FacetCounts(_Answer):
+    """How many models are found, and by what they could be narrowed: the commonest values of each facet."""
+
+    total: int
+    facets: dict[str, tuple[ValueCount, ...]]
 
 
 class VersionPage(_Answer):
@@ -130,7 +144,8 @@ class VersionDetail(_Answer):
     """One version with what is known of it.
 
     ``signatures`` are those it answers to: for a head, on its trunk's input. ``lineage`` has the edges whose other end
-    the caller may know of, ``hidden_parents`` is how many more there are.
+    the caller may know of, ``hidden_parents`` is how many more there are. ``previous`` and ``next`` are the numbers of
+    the versions before and after it, where there are any.
     """
 
     version: Version
@@ -141,6 +156,8 @@ class VersionDetail(_Answer):
     loader: str
     file_count: int
     hidden_parents: int = 0
+    previous: int | None = None
+    next: int | None = None
 
 
 class SetAlias(_Request):

@@ -13,6 +13,7 @@ from hub.domain.audit import Action
 from hub.domain.errors import InvalidRequest, KeyNotFound, NotFound
 from hub.domain.names import ModelName
 from hub.protocol.attestations import AttestationList, KeyList
+from hub.protocol.search import ModelQuery
 from hub.protocol.signing import normal_key
 from hub.services.changes import require
 from hub.storage.catalog import Catalog
@@ -37,7 +38,7 @@ class Attestations:
         with self.catalog.read() as tx:
             found, is_required = tx.keys(owner), tx.requires_signed(owner)
             is_known = principal.sees_private and (found or is_required)
-            if not is_known and not tx.models(owner=owner, include_private=principal.sees_private, limit=1):
+            if not is_known and not tx.models(ModelQuery(owner=owner), include_private=principal.sees_private, limit=1):
                 raise NotFound(f"There is no owner {owner}.", remedy="List what there is with 'hub ls'.")
         return KeyList(owner=owner, requires_signed=is_required, items=tuple(found))
 

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 from hub.domain.access import Principal, Scope
 from hub.domain.lineage import Edge
-from hub.domain.manifest import Kind
 from hub.domain.names import ModelName, parse_reference
 from hub.domain.versions import Model, State, Version
 from hub.engine.engine import Engine
 from hub.protocol.schemas import (
+    FacetCounts,
     Lineage,
     LineageNode,
     LoadedVersion,
@@ -27,8 +27,8 @@ from hub.protocol.schemas import (
     WorkerList,
     WorkerState,
 )
+from hub.protocol.search import EVERYTHING, Cursor, ModelQuery, Sort
 from hub.runtime.orders import Choice
-from hub.services.contracts import answered_signatures
 from hub.storage.catalog import Catalog, Transaction
 from hub.storage.catalog.family import VersionKey
 
@@ -45,25 +45,37 @@ class Browse:
     def models(
         self,
         principal: Principal,
+        asked: ModelQuery = EVERYTHING,
         *,
-        owner: str | None = None,
-        kind: Kind | None = None,
-        search: str | None = None,
+        sort: Sort = Sort.NAME,
         after: str | None = None,
         limit: int = 50,
     ) -> ModelPage:
-        """Models in name order, those the caller may see."""
+        """A page of models, those the caller may see.
+
+        Args:
+            principal: Who asks.
+            asked: Which ones.
+            sort: In which order.
+            after: The ``next`` of the page before.
+            limit: How many at most.
+
+        Raises:
+            InvalidRequest: ``after`` is no place in this order.
+        """
+        principal.require(Scope.READ)
+        place = None if after is None else Cursor.parse(after, sort)
+        with self.catalog.read() as tx:
+            found = tx.models(asked, sort=sort, include_private=principal.sees_private, after=place, limit=limit + 1)
+        last = found[limit - 1] if len(found) > limit else None
+        following = Cursor(last.name, last.updated_at if sort is Sort.UPDATED else None) if last else None
+        return ModelPage(items=tuple(found[:limit]), next=str(following) if following else None)
+
+    def facets(self, principal: Principal, asked: ModelQuery = EVERYTHING) -> FacetCounts:
+        """How many models are found, of those the caller may see, and by what they could be narrowed."""
         principal.require(Scope.READ)
         with self.catalog.read() as tx:
-            found = tx.models(
-                owner=owner,
-                kind=kind,
-                search=search,
-                include_private=principal.sees_private,
-                after=after,
-                limit=limit + 1,
-            )
-        return ModelPage(items=tuple(found[:limit]), next=found[limit - 1].name if len(found) > limit else None)
+            return tx.facet_counts(asked, include_private=principal.sees_private)
 
     def model(self, principal: Principal, name: str) -> Model:
         """One model.
@@ -100,7 +112,8 @@ class Browse:
             principal.see(tx.model(model))
             record = tx.record(model, number)
             edges, hidden_parents = _seen_edges(tx, principal, record.manifest.lineage)
-            signatures = answered_signatures(tx, record.manifest)
+            signatures = tx.answered_signatures(record.manifest)
+            previous, following = tx.neighbours(model, number)
         probe = record.report.probe
         return VersionDetail(
             version=record.version,
@@ -111,6 +124,8 @@ class Browse:
             hidden_parents=hidden_parents,
             loader=(probe.loader if probe else None) or record.manifest.loader,
             file_count=len(record.manifest.files),
+            previous=previous,
+            next=following,
         )
 
     async def settled(self, principal: Principal, name: str, number: int, wait_s: float) -> VersionDetail:

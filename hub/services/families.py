@@ -85,7 +85,7 @@ class _Walk:
             return
         links = self.tx.links(self.frontier, MAX_LINKS + 1)
         self.is_cut = self.is_cut or len(links) > MAX_LINKS
-        pairs = self.tx.neighbours(self.frontier)
+        pairs = self.tx.successions(self.frontier)
         ends = _ends(links, pairs)
         private = {} if self.sees_private else self.tx.private_among({model for model, _ in ends})
         new = [key for key in ends if key not in self.known and key[0] not in private]

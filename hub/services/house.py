@@ -9,7 +9,8 @@ The verbs, for those who write faces (all are plain functions for the thread poo
     access.create(principal, CreateToken, *, idempotency_key) -> CreatedToken
     audits.entries(principal, *, since, actor, thing, before, limit) -> AuditPage
     access.revoke(principal, token_id: str) -> None            .tokens(principal) -> TokenList
-    browse.models(principal, *, owner, kind, search, after, limit) -> ModelPage
+    browse.models(principal, ModelQuery, *, sort, after, limit) -> ModelPage
+    browse.facets(principal, ModelQuery) -> FacetCounts
     browse.model(principal, name: str) -> Model
     browse.versions(principal, name, *, before, limit) -> VersionPage
     browse.version(principal, name, number: int) -> VersionDetail
@@ -31,7 +32,7 @@ The verbs, for those who write faces (all are plain functions for the thread poo
     pulls.manifest(principal, name, number) -> bytes            .golden(principal, name, number) -> bytes
     pulls.grant(principal, name, number) -> Grant               .granted(…) -> Grant | None, from memory
     pulls.places(principal, name, number, digests, *, relayed) -> BlobPlaces
-    pulls.file(principal, name, number, path) -> File
+    pulls.file(principal, name, number, path) -> File           .contents(principal, name, number) -> Manifest
     curves.put(principal, name, number, PutCurves) -> SummariesFacts
     curves.page(principal, name, number, *, search, after, limit) -> CurvePage
     curves.points(principal, name, number, tag, *, after, limit) -> DrawnPage
@@ -41,7 +42,8 @@ The verbs, for those who write faces (all are plain functions for the thread poo
     predictions: see hub/services/predict.py
 """
 
-from dataclasses import dataclass
+import asyncio
+from dataclasses import dataclass, field
 
 from hub.engine.engine import Engine
 from hub.services.access import Access
@@ -65,7 +67,10 @@ from hub.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class House:
-    """All services of one hub, its settings, and the engine whose life follows the API's."""
+    """All services of one hub, its settings, and the engine whose life follows the API's.
+
+    ``closing`` is set once the hub is told to stop: answers that would go on for ever end then.
+    """
 
     settings: Settings
     engine: Engine
@@ -85,3 +90,4 @@ class House:
     sweeps: Sweeps
     health: Health
     predictions: Predictions
+    closing: asyncio.Event = field(default_factory=asyncio.Event)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from hub.domain.access import Principal, Scope
 from hub.domain.digests import parse_digest
 from hub.domain.errors import BlobLost, BlobNotFound, VersionNotReady
-from hub.domain.manifest import File
+from hub.domain.manifest import File, Manifest
 from hub.domain.names import ModelName
 from hub.domain.versions import State, Version
 from hub.protocol import paths
@@ -24,7 +24,7 @@ from hub.storage.catalog import Catalog, Transaction
 
 GRANT_S = 5.0
 _MOST_GRANTS = 64
-_GIVEN_OUT = (State.READY, State.YANKED)
+GIVEN_OUT = (State.READY, State.YANKED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +176,17 @@ class Pulls:
         self._grants[principal, name, number] = grant
         return grant
 
+    def contents(self, principal: Principal, name: str, number: int) -> Manifest:
+        """What a version consists of: the manifest, as the catalog has it.
+
+        Raises:
+            VersionNotFound: No such version that the caller may see.
+            VersionNotReady: It is still validating, or was rejected.
+        """
+        with self.catalog.read() as tx:
+            self._given_out(tx, principal, name, number)
+            return tx.record(ModelName.parse(name), number).manifest
+
     def file(self, principal: Principal, name: str, number: int, path: str) -> File:
         """A file of a version that the caller may have.
 
@@ -184,12 +195,10 @@ class Pulls:
             VersionNotReady: It is still validating, or was rejected.
             BlobNotFound: The version has no such file.
         """
-        with self.catalog.read() as tx:
-            version = self._given_out(tx, principal, name, number)
-            manifest = tx.record(ModelName.parse(name), number).manifest
-        found = next((file for file in manifest.files if file.path == path), None)
+        files = self.contents(principal, name, number).files
+        found = next((file for file in files if file.path == path), None)
         if found is None:
-            raise BlobNotFound(f"{version.reference} has no file {path[:200]!r}.")
+            raise BlobNotFound(f"{name}@{number} has no file {path[:200]!r}.")
         return found
 
     def _given_out(self, tx: Transaction, principal: Principal, name: str, number: int) -> Version:
@@ -197,7 +206,7 @@ class Pulls:
         model = ModelName.parse(name)
         principal.see(tx.model(model))
         version = tx.version(model, number)
-        if version.state not in _GIVEN_OUT:
+        if version.state not in GIVEN_OUT:
             raise VersionNotReady(
                 f"{version.reference} is {version.state.value}; only an accepted version is handed out.",
                 remedy=f"See its report with `hub show {version.reference}`.",

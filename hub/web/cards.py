@@ -16,6 +16,8 @@ from markdown_it.token import Token
 from markdown_it.utils import EnvType, OptionsDict
 from markupsafe import Markup
 
+from hub.domain.cards import read_card
+
 MAX_MARKDOWN_CHARS = 60_000
 """Longer cards are shown as they were typed: the parser spends about 20 µs on the worst characters."""
 _HEADING_SHIFT = 2
@@ -53,9 +55,10 @@ def card_html(card: str) -> Markup:
     Returns:
         Sanitised HTML, safe to put into a page as it is.
     """
-    if len(card) > MAX_MARKDOWN_CHARS:
-        return Markup("<pre>{}</pre>").format(card)
-    tokens = _PARSER.parse(card)
+    text = read_card(card).text
+    if len(text) > MAX_MARKDOWN_CHARS:
+        return Markup("<pre>{}</pre>").format(text)
+    tokens = _PARSER.parse(text)
     for token in tokens:
         _fit_into_page(token)
     html = str(_PARSER.renderer.render(tokens, _PARSER.options, {}))
@@ -81,9 +84,10 @@ def _fit_into_page(token: Token) -> None:
         token.attrSet("class", "center")
 
 
+@lru_cache(maxsize=512)
 def card_summary(card: str) -> str:
     """The card's first paragraph as plain text, for lists; empty where it has none."""
-    tokens = _PARSER.parse(card[:2_000])
+    tokens = _PARSER.parse(read_card(card).text[:2_000])
     for before, token in pairwise(tokens):
         if before.type == "paragraph_open" and before.level == 0:
             pieces = (" " if child.type.endswith("break") else child.content for child in token.children or ())

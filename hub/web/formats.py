@@ -1,9 +1,13 @@
 """Figures for people: bytes, counts and ages as text. Pure functions, used as template filters."""
 
+import re
 from datetime import UTC, datetime
+
+from markupsafe import Markup
 
 _UNITS = ("kB", "MB", "GB", "TB")
 _AGES = ((31_536_000, "year"), (2_592_000, "month"), (86_400, "day"), (3_600, "hour"), (60, "minute"))
+_MARKED = re.compile(r"(?::[a-z]+:)?`+([^`]+)`+")
 
 
 def bytes_text(size: int) -> str:
@@ -50,3 +54,16 @@ def short_digest(digest: str) -> str:
 def value_text(value: float) -> str:
     """A value of a curve, ``0.1234`` or ``1.2e-05``: four figures."""
     return format(value, ".4g")
+
+
+def tensor_name(name: str) -> str:
+    """A tensor's name without what every name in a checkpoint ends with."""
+    return name.removesuffix("/.ATTRIBUTES/VARIABLE_VALUE")
+
+
+def doc_html(text: str) -> Markup:
+    """A docstring for readers of pages: what it marks as code is code, what it names by role is its name."""
+    pieces = _MARKED.split(text)
+    return Markup("").join(
+        Markup("<code>{}</code>").format(piece) if at % 2 else piece for at, piece in enumerate(pieces)
+    )

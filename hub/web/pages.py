@@ -11,28 +11,30 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute
 
-from hub.domain.errors import HubError, InvalidName, NotFound, VersionNotFound
-from hub.domain.manifest import Kind
-from hub.domain.names import RESERVED_OWNERS, ModelName
-from hub.protocol.frames import Tensor
-from hub.protocol.golden import read_golden
+from hub.domain.errors import NotFound
+from hub.domain.names import RESERVED_OWNERS
+from hub.protocol import paths
 from hub.protocol.schemas import VersionDetail
 from hub.services.house import House
 from hub.web import training
+from hub.web.auditing import show_audit
 from hub.web.diff import choose_diff, show_diff
-from hub.web.examples import needs_samples
+from hub.web.files import download, show_files
 from hub.web.headline import headline_of
 from hub.web.lineage import lineage_page
+from hub.web.listing import PAGE_ROWS, show_models, show_owner
+from hub.web.live import live_route, show_workers
+from hub.web.looks import Look, chosen_number, look_at
+from hub.web.reference import show_reference
 from hub.web.session import show_sign_in, sign_in, sign_out
 from hub.web.shell import base_url, render, static_files
-from hub.web.snippets import default_signature, push_command, snippets
+from hub.web.signatures import samples_of, show_signatures
+from hub.web.snippets import push_command, snippets
 from hub.web.tensorboard import board_routes
 from hub.web.tryit import loaded_page, try_form, try_page
-from hub.web.visits import NUMBER, Visit, page_route, route
+from hub.web.visits import Visit, page_route, route
 
-PAGE_ROWS = 50
-_OWN_WORDS = frozenset({"login", "logout", "workers", "settings", "static"})
-_MAX_SEARCH_CHARS = 100
+_OWN_WORDS = frozenset({"login", "logout", "workers", "settings", "static", "docs"})
 
 
 class _DashboardWord(Convertor[str]):
@@ -62,8 +64,11 @@ def routes(house: House) -> list[BaseRoute]:
 
     return [
         static_files(),
-        page_route(house, "/", _models),
-        page_route(house, "/workers", _workers),
+        page_route(house, "/", show_models),
+        page_route(house, "/workers", show_workers),
+        live_route(house),
+        page_route(house, "/settings/audit", show_audit),
+        page_route(house, "/docs/api", show_reference),
         route("/login", show_sign_in, method="GET"),
         route("/login", post_sign_in, method="POST"),
         route("/logout", sign_out, method="POST"),
@@ -80,86 +85,55 @@ def routes(house: House) -> list[BaseRoute]:
         page_route(house, f"{model}/training/points", training.points),
         page_route(house, f"{model}/training/curves.csv", training.curves_csv),
         *board_routes(house, model),
-        page_route(house, "/{first:dashboard_word}", _nothing),
+        page_route(house, f"{model}/signatures", show_signatures),
+        page_route(house, f"{model}/files", show_files),
+        page_route(house, f"{model}/versions/{{number}}/files/{{path:path}}", download, is_packed=False),
+        page_route(house, "/{owner:dashboard_word}", show_owner),
         page_route(house, "/{first:dashboard_word}/{rest:path}", _nothing),
     ]
 
 
-def _models(visit: Visit) -> Response:
-    query = visit.request.query_params
-    search = "".join(char for char in query.get("q", "").strip() if char.isprintable())[:_MAX_SEARCH_CHARS]
-    kind = next((kind for kind in Kind if kind == query.get("kind")), None)
-    found = visit.house.browse.models(
-        visit.principal, kind=kind, search=search or None, after=_model_name(query.get("after", "")), limit=PAGE_ROWS
-    )
-    return render(visit.request, "models.html", page=found, search=search, kind=kind)
-
-
-def _model_name(text: str) -> str | None:
-    try:
-        return str(ModelName.parse(text))
-    except InvalidName:
-        return None
-
-
 def _model(visit: Visit) -> Response:
-    browse, name = visit.house.browse, visit.model_name
-    model = browse.model(visit.principal, name)
-    newest = browse.versions(visit.principal, name, limit=1).items
-    number = model.latest or (newest[0].number if newest else None)
-    facts = _version_facts(visit, name, number) if number else {"detail": None}
-    facts["newest"] = newest[0] if newest else None
-    facts["headline"] = headline_of(visit, name, number) if number else None
-    return render(visit.request, "model.html", model=model, push_command=push_command(model, facts["detail"]), **facts)
+    look = look_at(visit, "")
+    newest = visit.house.browse.versions(visit.principal, look.model.name, limit=1).items
+    facts = _version_facts(visit, look.detail) if look.detail else {}
+    facts |= {
+        "newest": newest[0] if newest else None,
+        "push_command": push_command(look.model, look.detail),
+        "headline": headline_of(visit, look.model.name, look.version.number) if look.version else None,
+    }
+    return render(visit.request, "model.html", api=paths.model(look.model.name), look=look, **facts)
 
 
 def _versions(visit: Visit) -> Response:
     browse, name = visit.house.browse, visit.model_name
-    model = browse.model(visit.principal, name)
-    page = browse.versions(visit.principal, name, before=visit.number("before"), limit=PAGE_ROWS)
-    return render(visit.request, "versions.html", model=model, page=page)
+    model, before = browse.model(visit.principal, name), visit.number("before")
+    page = browse.versions(visit.principal, name, before=before, limit=PAGE_ROWS)
+    api = paths.versions(name) + (f"?before={before}" if before else "")
+    return render(visit.request, "versions.html", api=api, model=model, page=page)
 
 
 def _version(visit: Visit) -> Response:
-    name, text = visit.model_name, visit.request.path_params["number"]
+    name = visit.model_name
     model = visit.house.browse.model(visit.principal, name)
-    if not NUMBER.fullmatch(text):
-        raise VersionNotFound(
-            f"{text[:40]!r} is not a version number.", remedy=f"See /{name}/versions for those there are."
-        )
-    return render(visit.request, "version.html", model=model, **_version_facts(visit, name, int(text)))
-
-
-def _version_facts(visit: Visit, name: str, number: int) -> dict[str, Any]:
-    """What every page that shows one version shows of it."""
+    number = chosen_number(visit.request.path_params["number"], name)
+    assert number is not None  # the path has it
     detail = visit.house.browse.version(visit.principal, name, number)
+    look = Look(model, detail, number, "")
+    api = paths.version(name, number)
+    return render(visit.request, "version.html", api=api, look=look, **_version_facts(visit, detail))
+
+
+def _version_facts(visit: Visit, detail: VersionDetail) -> dict[str, Any]:
+    """What every page that shows one version shows of it."""
+    version = detail.version
     return {
-        "detail": detail,
-        "lineage": visit.house.browse.lineage(visit.principal, name, number),
-        "attestations": visit.house.attestations.of(visit.principal, name, number).items,
+        "lineage": visit.house.browse.lineage(visit.principal, version.model, version.number),
+        "attestations": visit.house.attestations.of(visit.principal, version.model, version.number).items,
         "snippets": snippets(
-            detail, base_url(visit.request), _samples(visit, detail), needs_token=not visit.principal.is_anonymous
+            detail, base_url(visit.request), samples_of(visit, detail), needs_token=not visit.principal.is_anonymous
         ),
     }
-
-
-def _samples(visit: Visit, detail: VersionDetail) -> dict[str, Tensor]:
-    """Inputs that the default signature took when it was probed, where made-up ones would not do."""
-    signature = default_signature(detail.signatures)
-    if signature is None or not needs_samples(signature):
-        return {}
-    version = detail.version
-    try:
-        golden = read_golden(visit.house.pulls.golden(visit.principal, version.model, version.number))
-    except HubError:
-        return {}  # there are none, or the store is away: examples are made up then, and the page is still a page
-    sample = golden.get(signature.name)
-    return {tensor.name: tensor for tensor in sample.inputs} if sample else {}
-
-
-def _workers(visit: Visit) -> Response:
-    found = visit.house.browse.workers(visit.principal)
-    return render(visit.request, "workers.html", workers=found.items, quarantined=found.quarantined)
 
 
 def _nothing(visit: Visit) -> Response:

@@ -5,6 +5,8 @@ static URLs change with their content, so they may be cached for ever and everyt
 """
 
 import hashlib
+import operator
+import shlex
 from collections.abc import Sequence
 from http import HTTPStatus
 from pathlib import Path
@@ -13,6 +15,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.datastructures import MutableHeaders
 from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 from starlette.routing import Mount
@@ -60,7 +63,10 @@ class SecurityHeaders:
         await self._app(scope, receive, send_with_headers)
 
 
+# What a page packs to tells other sites nothing: cookies are strict, so the pages they could ask for hold no secrets.
+_PACKED = Middleware(GZipMiddleware, minimum_size=1_000, compresslevel=6)
 SECURED: Sequence[Middleware] = (Middleware(SecurityHeaders),)
+PACKED: Sequence[Middleware] = (*SECURED, _PACKED)
 
 
 def _content_tag(folder: Path) -> str:
@@ -76,7 +82,7 @@ _STATIC_URL = f"/static/{_content_tag(_STATIC)}"
 def static_files() -> Mount:
     """The stylesheet, the script and the mark, under a name made of their content."""
     for_ever = Middleware(SecurityHeaders, cache_control="public, max-age=31536000, immutable")
-    return Mount(_STATIC_URL, StaticFiles(directory=_STATIC), name="static", middleware=[for_ever])
+    return Mount(_STATIC_URL, StaticFiles(directory=_STATIC), name="static", middleware=[for_ever, _PACKED])
 
 
 def _environment() -> Environment:
@@ -98,6 +104,10 @@ def _environment() -> Environment:
         "shape": format_shape,
         "card": card_html,
         "summary": card_summary,
+        "shell": shlex.quote,
+        "merged": operator.or_,
+        "tensor": formats.tensor_name,
+        "doc": formats.doc_html,
     }
     return environment
 
@@ -110,19 +120,22 @@ def base_url(request: Request) -> str:
     return str(request.base_url).rstrip("/")
 
 
-def render(request: Request, template: str, *, status: int = 200, **facts: Any) -> HTMLResponse:
+def render(request: Request, template: str, *, status: int = 200, api: str = "", **facts: Any) -> HTMLResponse:
     """Make a page.
 
     Args:
         request: What was asked; the page's header shows its principal (``request.state.principal``) where one is known.
         template: A file under ``templates/``.
         status: The HTTP status.
+        api: Where the REST API tells a program what the page tells a person, with its query; the page says so.
         facts: What the template reads.
     """
     theme = request.cookies.get(THEME_COOKIE, "")
-    html = _TEMPLATES.get_template(template).render(
+    html = fragment(
+        template,
         static=_STATIC_URL,
         path=request.url.path,
+        api=api,
         query=request.query_params,
         base_url=base_url(request),
         principal=getattr(request.state, "principal", None),
@@ -130,6 +143,11 @@ def render(request: Request, template: str, *, status: int = 200, **facts: Any) 
         **facts,
     )
     return HTMLResponse(html, status_code=status)
+
+
+def fragment(template: str, **facts: Any) -> str:
+    """A part of a page, for what changes while it is looked at."""
+    return _TEMPLATES.get_template(template).render(**facts)
 
 
 def problem_page(request: Request, error: HubError, request_id: str) -> HTMLResponse:

@@ -21,7 +21,8 @@ from hub.protocol.schemas import VersionDetail
 from hub.web.examples import Example, example_inputs, quoted
 
 _INLINE_ELEMENTS = 24
-_CALLABLE = frozenset({State.READY, State.YANKED})
+_READABLE_ELEMENTS = 300
+CALLABLE = frozenset({State.READY, State.YANKED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ def snippets(
     Returns:
         Empty where the version cannot be used (still validating, or rejected).
     """
-    if detail.version.state not in _CALLABLE:
+    if detail.version.state not in CALLABLE:
         return []
     signature = default_signature(detail.signatures)
     found = [_pull(detail.version, base_url)]
@@ -59,7 +60,7 @@ def snippets(
         return found
     note = _refusal_note(detail, signature)
     python = _python_code(detail, signature, examples, base_url)
-    curl = _curl_code(detail.version, signature, examples, base_url, needs_token=needs_token)
+    curl = curl_code(detail.version, signature, examples, base_url, needs_token=needs_token)
     return [*found, Snippet("python", "Predict", python, note), Snippet("curl", "curl", curl, note)]
 
 
@@ -147,13 +148,14 @@ def _python_code(detail: VersionDetail, signature: Signature, examples: Mapping[
     return "\n".join(code)
 
 
-def _curl_code(
+def curl_code(
     version: Version, signature: Signature, examples: Mapping[str, Example], base_url: str, *, needs_token: bool
 ) -> str:
+    """A command that sends a signature its example; where that is long, a program writes it."""
     url = shlex.quote(f"{base_url}/v1/models/{version.model}/versions/{version.number}:predict")
     token = ['  -H "Authorization: Bearer $HUB_TOKEN"'] if needs_token else []
     call = [f"curl -s {url}", *token, "  -H 'Content-Type: application/json'"]
-    if sum(example.elements for example in examples.values()) <= _INLINE_ELEMENTS:
+    if _elements(examples) <= _INLINE_ELEMENTS:
         inputs = {name: example.nested() for name, example in examples.items()}
         body = json.dumps({"signature_name": signature.name, "inputs": inputs}, ensure_ascii=False)
         return " \\\n".join([*call, f"  -d {shlex.quote(body)}"])
@@ -161,6 +163,19 @@ def _curl_code(
     body = f'{{"signature_name": {quoted(signature.name)}, "inputs": {{{entries}}}}}'
     program = shlex.quote(f"import json; print(json.dumps({body}))")
     return f"python3 -c {program} |\n" + " \\\n".join([*call, "  -d @-"])
+
+
+def request_json(signature: Signature, examples: Mapping[str, Example]) -> str:
+    """The body of that request, one input a line; empty where it is too long to be read."""
+    if _elements(examples) > _READABLE_ELEMENTS:
+        return ""
+    inputs = [f"    {quoted(name)}: {json.dumps(one.nested(), ensure_ascii=False)}" for name, one in examples.items()]
+    lines = ["{", f'  "signature_name": {quoted(signature.name)},', '  "inputs": {', ",\n".join(inputs), "  }", "}"]
+    return "\n".join(line for line in lines if line)
+
+
+def _elements(examples: Mapping[str, Example]) -> int:
+    return sum(example.elements for example in examples.values())
 
 
 def _refusal_note(detail: VersionDetail, signature: Signature) -> str:

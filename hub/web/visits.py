@@ -20,7 +20,7 @@ from hub.domain.errors import HubError, InvalidName, ModelNotFound, Unauthorized
 from hub.domain.names import ModelName
 from hub.services.house import House
 from hub.web.session import ask_to_sign_in, principal_of
-from hub.web.shell import SECURED, problem_page
+from hub.web.shell import PACKED, SECURED, problem_page
 
 NUMBER = re.compile(r"[1-9][0-9]{0,8}")
 _log = structlog.get_logger(__name__)
@@ -57,8 +57,15 @@ Page = Callable[[Visit], Response]
 Answer = Callable[[Request], Awaitable[Response]]
 
 
-def page_route(house: House, path: str, page: Page) -> Route:
-    """A page that is read: services are plain functions, so it runs in the thread pool."""
+def page_route(house: House, path: str, page: Page, *, is_packed: bool = True) -> Route:
+    """A page that is read: services are plain functions, so it runs in the thread pool.
+
+    Args:
+        house: The services.
+        path: Where it is.
+        page: Answers a visit.
+        is_packed: Whether the answer is sent packed; bytes that are handed out as they are stored are not.
+    """
 
     def look(request: Request) -> Response:
         principal = principal_of(house, request)
@@ -68,10 +75,10 @@ def page_route(house: House, path: str, page: Page) -> Route:
     async def answer(request: Request) -> Response:
         return await run_in_threadpool(look, request)
 
-    return route(path, answer, method="GET")
+    return route(path, answer, method="GET", middleware=PACKED if is_packed else SECURED)
 
 
-def route(path: str, answer: Answer, *, method: str, middleware: Sequence[Middleware] = SECURED) -> Route:
+def route(path: str, answer: Answer, *, method: str, middleware: Sequence[Middleware] = PACKED) -> Route:
     """A path of the dashboard whose errors are pages too; ``middleware`` is what sets its headers."""
 
     async def endpoint(request: Request) -> Response:

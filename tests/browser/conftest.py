@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 import uvicorn
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
 from hub.api.app import create_app
 from hub.domain.digests import digest_of
 from hub.domain.lineage import Edge, EdgeKind
-from hub.domain.manifest import BlobRef, Draft, File, Kind, Manifest
+from hub.domain.manifest import BlobRef, Draft, File, Kind, Manifest, TensorEntry
 from hub.domain.names import ModelName
 from hub.domain.reports import Facts, Finding, ProbeResult, Report, Severity, SignatureProbe, Verdict
 from hub.domain.signatures import Signature, TuningFace
@@ -29,8 +29,14 @@ from hub.storage.blobs import open_store
 from hub.storage.catalog import Catalog
 from hub.storage.snapshots import Snapshots
 from hub.web import pages
+from tests.browser.walk import watch
 
-CARD = """# Shapes trunk
+CARD = """---
+task: image-embedding
+tags: [shapes, grey]
+license: apache-2.0
+---
+# Shapes trunk
 
 Tells drawn shapes apart: 16×16 grey pictures in, a vector of **32** features out.
 
@@ -51,6 +57,17 @@ features = trunk(pictures)
 PICTURE = TensorSpec(name="picture", dtype="float32", shape=(None, 16, 16, 1))
 FEATURES = TensorSpec(name="features", dtype="float32", shape=(None, 32))
 YES = Verdict(answer="yes")
+TENSORS = tuple(
+    TensorEntry(
+        name=f"{part}/{name}/.ATTRIBUTES/VARIABLE_VALUE",
+        dtype="float32",
+        shape=shape,
+        size=size,
+        digest=digest_of(part.encode()),
+    )
+    for part in ("stem", *(f"block_{number}" for number in range(60)))
+    for name, shape, size in (("kernel", (3, 3, 8, 16), 4_608), ("bias", (16,), 64))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +107,13 @@ def add(
     """Insert a version as a push would, once its files are stored."""
     data = f"{name} {message}".encode()
     blob = BlobRef(digest=digest_of(data), size=len(data))
+    house.pulls.blobs.put(blob.digest, [data], len(data))
     file = File(path="saved_model.pb", size=blob.size, digest=blob.digest, blobs=(blob,))
     by_name = {one.name: one for one in signatures}
-    manifest = Manifest(kind=kind, files=(file,), signatures=by_name, tuning_face=face, tensors=(), lineage=lineage)
+    manifest = Manifest(
+        kind=kind, files=(file,), signatures=by_name, tuning_face=face, tensors=TENSORS, lineage=lineage
+    )
+    house.pulls.blobs.put(manifest.digest(), [manifest.canonical()], len(manifest.canonical()))
     content = Draft(kind=kind, files=(file,), lineage=lineage).content_digest()
     model = ModelName.parse(name)
     is_final = state in (State.VALIDATING, State.REJECTED)
@@ -248,3 +269,19 @@ def chromium() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu"])
         yield browser
         browser.close()
+
+
+@pytest.fixture
+def complaints() -> list[str]:
+    """What the browser complained about."""
+    return []
+
+
+@pytest.fixture
+def context(chromium: Browser, complaints: list[str]) -> Iterator[BrowserContext]:
+    """A fresh reader; whatever the browser complains about fails the test."""
+    context = chromium.new_context()
+    watch(context, complaints)
+    yield context
+    context.close()
+    assert complaints == []

@@ -2,55 +2,11 @@
 
 import json
 import re
-from collections.abc import Iterator
 from typing import Any
 
-import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-PATHS = [
-    "/",
-    "/?q=nothing-like-it",
-    "/acme/shapes",
-    "/acme/shapes/versions",
-    "/acme/shapes/versions/1",
-    "/acme/shapes/versions/3",
-    "/acme/colour-head",
-    "/acme/words",
-    "/acme/waiting",
-    "/workers",
-    "/login",
-]
-VIOLATIONS = "addEventListener('securitypolicyviolation', event => console.error('CSP ' + event.violatedDirective))"
-
-
-@pytest.fixture
-def complaints() -> list[str]:
-    return []
-
-
-@pytest.fixture
-def context(chromium: Browser, complaints: list[str]) -> Iterator[BrowserContext]:
-    """A fresh reader; whatever the browser complains about fails the test."""
-    context = chromium.new_context()
-    watch(context, complaints)
-    yield context
-    context.close()
-    assert complaints == []
-
-
-def watch(context: BrowserContext, complaints: list[str]) -> None:
-    def note(message: ConsoleMessage) -> None:
-        if message.type in ("error", "warning"):
-            complaints.append(f"{message.type}: {message.text}")
-
-    context.add_init_script(VIOLATIONS)
-    context.on("console", note)
-    context.on("weberror", lambda error: complaints.append(str(error.error)))
-
-
-def width_missing(page: Page) -> int:
-    return int(page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth"))
+from tests.browser.walk import PAGES
 
 
 def background(page: Page) -> str:
@@ -120,22 +76,6 @@ def test_a_card_cannot_touch_the_page_around_it(context: BrowserContext, hub: An
     expect(page).to_have_title("acme/shapes · Trunk Hub")
     expect(page.locator(".card script, .card img, .card [onerror], .card [style]")).to_have_count(0)
     assert [url for url in asked if not url.startswith(hub.url)] == []
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 390])
-def test_every_page_fits_its_window_and_nothing_is_complained_about(
-    chromium: Browser, hub: Any, complaints: list[str], scheme: Any, width: int
-) -> None:
-    context = chromium.new_context(color_scheme=scheme, viewport={"width": width, "height": 800})
-    watch(context, complaints)
-    page = context.new_page()
-    for path in PATHS:
-        page.goto(hub.url + path)
-        assert width_missing(page) <= 0, path
-        assert background(page) == {"light": "rgb(255, 255, 255)", "dark": "rgb(16, 19, 23)"}[scheme], path
-    context.close()
-    assert complaints == []
 
 
 def test_the_theme_is_chosen_with_a_button_and_kept(context: BrowserContext, hub: Any) -> None:
@@ -228,9 +168,67 @@ def test_everything_but_the_conveniences_works_without_scripts(chromium: Browser
     context.close()
 
 
+def test_one_key_leads_everywhere(context: BrowserContext, hub: Any) -> None:
+    context.grant_permissions(["clipboard-read", "clipboard-write"], origin=hub.url)
+    page = context.new_page()
+    page.goto(f"{hub.url}/acme/shapes/files?version=2")
+    for key, copied in {"c": "acme/shapes@2", "y": "hub pull acme/shapes@2"}.items():
+        page.keyboard.press(key)
+        expect(page.get_by_text(f"Copied {copied}")).to_be_visible()
+        assert page.evaluate("navigator.clipboard.readText()") == copied
+    page.keyboard.press("[")
+    expect(page).to_have_url(f"{hub.url}/acme/shapes/files?version=1")
+    page.keyboard.press("]")
+    expect(page).to_have_url(f"{hub.url}/acme/shapes/files?version=2")
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    page.keyboard.press("g")
+    page.keyboard.press("w")
+    expect(page).to_have_url(f"{hub.url}/workers")
+    page.keyboard.press("m")
+    expect(page).to_have_url(f"{hub.url}/workers")
+
+
+def test_the_tab_that_was_chosen_last_is_open_on_the_next_model(context: BrowserContext, hub: Any) -> None:
+    page = context.new_page()
+    page.goto(f"{hub.url}/acme/shapes")
+    page.locator(".snippets > label", has_text="curl").click()
+    page.goto(f"{hub.url}/acme/colour-head")
+    expect(page.locator("#tab-curl")).to_be_checked()
+
+
+def test_a_list_is_narrowed_and_widened_again_step_by_step(context: BrowserContext, hub: Any) -> None:
+    page = context.new_page()
+    page.goto(hub.url)
+    narrow = page.get_by_role("navigation", name="Narrow down")
+    narrow.get_by_role("link", name="image-embedding").click()
+    narrow.get_by_role("link", name="grey").click()
+    expect(page).to_have_url(f"{hub.url}/?task=image-embedding&tag=grey")
+    expect(page.locator(".models > li")).to_have_count(1)
+    page.get_by_role("link", name="Drop Task: image-embedding").click()
+    expect(page).to_have_url(f"{hub.url}/?tag=grey")
+    narrow.get_by_role("link", name="grey").click()
+    expect(page).to_have_url(f"{hub.url}/")
+
+
+def test_the_workers_are_shown_as_they_are_without_asking_again(context: BrowserContext, hub: Any) -> None:
+    page = context.new_page()
+    with page.expect_response("**/workers/live") as stream:
+        page.goto(f"{hub.url}/workers")
+    assert stream.value.headers["content-type"].startswith("text/event-stream")
+    expect(page.get_by_role("status").filter(has_text="live")).to_be_visible()
+    page.evaluate("document.querySelector('[data-live]').textContent = 'what was'")
+    worker = hub.house.engine.status().workers
+    expect(page.locator("[data-live]")).to_have_text("what was")
+    page.reload()
+    expect(page.locator("[data-live] tbody tr")).to_have_count(len(worker))
+
+
 def test_a_page_names_its_twin_for_machines(context: BrowserContext, hub: Any) -> None:
     page = context.new_page()
-    for path in ("/", "/acme/shapes", "/acme/shapes/versions", "/acme/shapes/versions/2", "/workers"):
+    for path in [path for path in PAGES if path != "/login"]:
         page.goto(hub.url + path)
         twin = page.locator("link[rel=alternate][type='application/json']").get_attribute("href")
         answer = context.request.get(f"{hub.url}{twin}")

@@ -2,7 +2,8 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
+from pydantic import StringConstraints
 
 from hub.api.deps import WITHOUT_NUL, Asking, HouseDep, Limit, Name, Number
 from hub.domain.impact import Impact
@@ -12,7 +13,8 @@ from hub.domain.versions import Model, Version
 from hub.protocol import paths
 from hub.protocol.diffs import VersionDiff
 from hub.protocol.family import Depth, Family
-from hub.protocol.schemas import Lineage, ModelPage, VersionDetail, VersionPage, Yank
+from hub.protocol.schemas import FacetCounts, Lineage, ModelPage, VersionDetail, VersionPage, Yank
+from hub.protocol.search import ModelQuery, Sort, chosen_facets
 
 MAX_WAIT_S = 30.0
 MODEL = paths.model("{owner}/{name}")
@@ -20,20 +22,46 @@ VERSIONS = paths.versions("{owner}/{name}")
 VERSION = f"{VERSIONS}/{{number}}"
 
 router = APIRouter(tags=["models"])
+_Word = Annotated[str, StringConstraints(max_length=100, pattern=WITHOUT_NUL)]
+Word = Annotated[_Word | None, Query()]
+
+
+async def _asked(
+    owner: Annotated[str | None, Query(max_length=100, pattern=WITHOUT_NUL)] = None,
+    kind: Kind | None = None,
+    search: Annotated[str | None, Query(max_length=200, pattern=WITHOUT_NUL, description="In name or card.")] = None,
+    task: Word = None,
+    tag: Annotated[list[_Word] | None, Query(max_length=10, description="All of them.")] = None,
+    license: Word = None,  # noqa: A002
+    dtype: Word = None,
+    shape: Annotated[
+        str | None, Query(alias="input", max_length=100, pattern=WITHOUT_NUL, description="Of one row: 96x96x3.")
+    ] = None,
+) -> ModelQuery:
+    facets = chosen_facets(task=task, tags=tag or [], license=license, dtype=dtype, shape=shape)
+    return ModelQuery(owner, kind, search, facets)
+
+
+Asked = Annotated[ModelQuery, Depends(_asked)]
 
 
 @router.get(paths.MODELS)
 def list_models(
     house: HouseDep,
     asking: Asking,
-    owner: Annotated[str | None, Query(max_length=100, pattern=WITHOUT_NUL)] = None,
-    kind: Kind | None = None,
-    search: Annotated[str | None, Query(max_length=200, pattern=WITHOUT_NUL)] = None,
-    after: Annotated[str | None, Query(max_length=200, pattern=WITHOUT_NUL)] = None,
+    asked: Asked,
+    sort: Sort = Sort.NAME,
+    after: Annotated[str | None, Query(max_length=300, pattern=WITHOUT_NUL)] = None,
     limit: Limit = 50,
 ) -> ModelPage:
-    """List models in name order."""
-    return house.browse.models(asking, owner=owner, kind=kind, search=search, after=after, limit=limit)
+    """List models by name, or those first that changed last."""
+    return house.browse.models(asking, asked, sort=sort, after=after, limit=limit)
+
+
+@router.get(paths.FACETS)
+def list_facets(house: HouseDep, asking: Asking, asked: Asked) -> FacetCounts:
+    """Tell how many models there are, and by what the list could be narrowed."""
+    return house.browse.facets(asking, asked)
 
 
 @router.get(paths.RESOLVE)

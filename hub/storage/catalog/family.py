@@ -62,7 +62,7 @@ class FamilyQueries(VersionLookup):
             for row in self.connection.execute(query.order_by(*order))
         ]
 
-    def neighbours(self, around: Sequence[Version]) -> list[tuple[VersionKey, VersionKey]]:
+    def successions(self, around: Sequence[Version]) -> list[tuple[VersionKey, VersionKey]]:
         """Pairs of versions of one model that follow each other, the later first; rejected ones do not count."""
         older, newer = _nearest(is_older=True), _nearest(is_older=False)
         keys = [(one.model, one.number) for one in around]

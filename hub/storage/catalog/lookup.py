@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, case, select, tuple_
+from sqlalchemy import ColumnElement, Select, case, func, select, tuple_
 
 from hub.domain.errors import VersionNotFound, VersionYanked
 from hub.domain.manifest import Kind, Manifest
@@ -78,6 +78,13 @@ class VersionLookup(Queries):
         self.require_model(name)
         wanted = _of(name) if before is None else _of(name) & (versions.c.number < before)
         return self._find(wanted, limit=limit)
+
+    def neighbours(self, name: ModelName, number: int) -> tuple[int | None, int | None]:
+        """The numbers before and after a version's, of those that are still there."""
+        before = select(func.max(versions.c.number)).where(_of(name), versions.c.number < number).scalar_subquery()
+        after = select(func.min(versions.c.number)).where(_of(name), versions.c.number > number).scalar_subquery()
+        previous, following = self.connection.execute(select(before, after)).one()
+        return previous, following
 
     def version_by_content(self, name: ModelName, content_digest: str) -> Version | None:
         """The newest version of a model with this content that is validating or ready."""

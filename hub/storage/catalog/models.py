@@ -1,21 +1,25 @@
 """Queries about models."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from sqlalchemy import Select, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, delete, func, select, update
 
 from hub.domain.errors import Conflict, HasDependents, ModelNotFound
+from hub.domain.facets import OF_CARD, facets_of_card
+from hub.domain.lineage import EdgeKind
 from hub.domain.manifest import Kind
 from hub.domain.names import ModelName
 from hub.domain.versions import Model, State
+from hub.protocol.search import EVERYTHING, Cursor, ModelQuery, Sort
+from hub.storage.catalog.facets import FacetQueries, narrowed
 from hub.storage.catalog.queries import AnyRow, now
 from hub.storage.catalog.quotas import QuotaQueries
 from hub.storage.catalog.tables import aliases, edges, models, pushes, versions
 
 
-class ModelQueries(QuotaQueries):
-    """Models: created by their first push, listed by name."""
+class ModelQueries(FacetQueries, QuotaQueries):
+    """Models: created by their first push, listed by name or by when they changed."""
 
     def ensure_model(self, name: ModelName, kind: Kind, *, is_private: bool, created_by: str) -> bool:
         """Create the model unless it exists, and hold it until the transaction ends.
@@ -58,37 +62,31 @@ class ModelQueries(QuotaQueries):
 
     def models(
         self,
+        asked: ModelQuery = EVERYTHING,
         *,
-        owner: str | None = None,
-        kind: Kind | None = None,
-        search: str | None = None,
+        sort: Sort = Sort.NAME,
         include_private: bool,
-        after: str | None = None,
+        after: Cursor | None = None,
         limit: int,
     ) -> list[Model]:
-        """A page of models in the order of their names.
+        """A page of models, with the number of heads on each.
 
         Args:
-            owner: Only this owner's.
-            kind: Only this kind.
-            search: Only those with this text in name or card, in either case.
-            include_private: Whether private models are shown.
-            after: The last name of the page before.
+            asked: Which ones.
+            sort: By name, or those first that changed last.
+            include_private: Whether private models are shown, and counted among the heads.
+            after: The last of the page before, in the same order.
             limit: How many at most.
         """
-        query = select(models).order_by(models.c.name).limit(limit)
-        if owner is not None:
-            query = query.where(models.c.owner == owner)
-        if kind is not None:
-            query = query.where(models.c.kind == kind.value)
-        if search:
-            found = (column.icontains(search, autoescape=True) for column in (models.c.name, models.c.card))
-            query = query.where(or_(*found))
-        if not include_private:
-            query = query.where(models.c.is_private.is_(False))
+        query = select(models).where(*narrowed(asked, include_private=include_private)).limit(limit)
+        if sort is Sort.UPDATED:
+            query = query.order_by(models.c.updated_at.desc(), models.c.name)
+        else:
+            query = query.order_by(models.c.name)
         if after is not None:
-            query = query.where(models.c.name > after)
-        return self._models(self.connection.execute(query).all())
+            query = query.where(_is_after(after))
+        rows = self.connection.execute(query).all()
+        return self._models(rows, self._heads([row.name for row in rows], include_private=include_private))
 
     def set_card(self, name: ModelName, card: str) -> None:
         """Replace the model's card (Markdown).
@@ -97,6 +95,7 @@ class ModelQueries(QuotaQueries):
             ModelNotFound: No such model.
         """
         self._update(name, card=card)
+        self.put_facets(name, OF_CARD, facets_of_card(card))
 
     def set_private(self, name: ModelName, is_private: bool) -> None:
         """Hide the model from those without a token, or show it.
@@ -127,11 +126,39 @@ class ModelQueries(QuotaQueries):
         if not self.connection.execute(statement).rowcount:
             raise model_not_found(name)
 
-    def _models(self, rows: Sequence[AnyRow]) -> list[Model]:
+    def _models(self, rows: Sequence[AnyRow], heads: Mapping[str, int] | None = None) -> list[Model]:
         names = [row.name for row in rows]
-        latest = self._latest(names)
-        named = self._aliases_of(names)
-        return [_model(row, latest.get(row.name), named[row.name]) for row in rows]
+        latest, named, found = self._latest(names), self._aliases_of(names), self.facets_of(names)
+        return [
+            Model(
+                name=row.name,
+                kind=Kind(row.kind),
+                is_private=row.is_private,
+                card=row.card,
+                created_at=row.created_at,
+                updated_at=row.updated_at,
+                latest=latest.get(row.name),
+                aliases=named[row.name],
+                facets=found[row.name],
+                heads=None if heads is None else heads.get(row.name, 0),
+            )
+            for row in rows
+        ]
+
+    def _heads(self, names: Sequence[str], *, include_private: bool) -> dict[str, int]:
+        """How many heads have a ready version on one of a model's."""
+        pushed = (versions.c.model == edges.c.model) & (versions.c.number == edges.c.number)
+        joined = edges.join(versions, pushed).join(models, models.c.name == edges.c.model)
+        query = (
+            select(edges.c.parent_model, func.count(edges.c.model.distinct()))
+            .select_from(joined)
+            .where(edges.c.kind == EdgeKind.HEAD_OF.value, edges.c.parent_model.in_(names))
+            .where(versions.c.state == State.READY.value)
+            .group_by(edges.c.parent_model)
+        )
+        if not include_private:
+            query = query.where(models.c.is_private.is_(False))
+        return dict(self.connection.execute(query).all())
 
     def _latest(self, names: Iterable[str]) -> dict[str, int]:
         query = (
@@ -154,17 +181,11 @@ def model_not_found(name: ModelName) -> ModelNotFound:
     return ModelNotFound(f"There is no model {name}.", remedy="List what there is with 'hub ls'.")
 
 
-def _model(row: AnyRow, latest: int | None, named: dict[str, int]) -> Model:
-    return Model(
-        name=row.name,
-        kind=Kind(row.kind),
-        is_private=row.is_private,
-        card=row.card,
-        created_at=row.created_at,
-        updated_at=row.updated_at,
-        latest=latest,
-        aliases=named,
-    )
+def _is_after(place: Cursor) -> ColumnElement[bool]:
+    if place.updated_at is None:
+        return models.c.name > place.name
+    same = (models.c.updated_at == place.updated_at) & (models.c.name > place.name)
+    return (models.c.updated_at < place.updated_at) | same
 
 
 def _dependents_elsewhere(name: ModelName) -> Select[str]:

@@ -6,6 +6,7 @@ version: its files', its manifest, its golden samples; ``push_blobs`` which byte
 sweep takes them. ``blobs`` says which bytes there are: the store is asked only where this table says nothing.
 ``summaries`` says of a version that it has ``curves``, whose rows are in the order in which they are listed.
 ``quotas`` has what an owner may keep and the sum of what it keeps, see `hub.storage.catalog.quotas`.
+``facets`` are what lists of models are narrowed by: a model's card and its newest ready version say them.
 ``audit`` is only ever added to and outlives what it names; triggers hold that, see migration 0003.
 ``migrations/`` leads here step by step; a test holds the two equal.
 """
@@ -67,6 +68,16 @@ models = Table(
     Column("created_at", UtcTime, nullable=False),
     Column("created_by", Text, nullable=False),
     Column("updated_at", UtcTime, nullable=False),
+    Index(None, "updated_at", "name"),
+)
+
+facets = Table(
+    "facets",
+    METADATA,
+    Column("model", Name, ForeignKey("models.name", ondelete="CASCADE"), primary_key=True),
+    Column("facet", String(16), primary_key=True),
+    Column("value", Name, primary_key=True),
+    Index(None, "facet", "value", "model"),
 )
 
 versions = Table(
@@ -136,7 +147,7 @@ edges = Table(
     Column("number", Integer, primary_key=True, autoincrement=False),
     Column("position", Integer, primary_key=True, autoincrement=False),
     Column("kind", String(32), nullable=False),
-    Column("parent_model", Name, nullable=False),
+    Column("parent_model", Name, nullable=False, index=True),
     Column("parent_number", Integer, nullable=False),
     Column("parent_digest", DigestText, nullable=False, index=True),
     Column("signature", Text, nullable=False),

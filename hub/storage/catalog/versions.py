@@ -4,14 +4,16 @@ Laws: a version appears in one transaction with its edges and blobs; numbers gro
 not even after a deletion; a state only moves forward.
 """
 
-from sqlalchemy import ColumnElement, delete, insert, select, update
+from sqlalchemy import ColumnElement, delete, func, insert, select, update
 
 from hub.domain.errors import Conflict, HasDependents
+from hub.domain.facets import OF_INPUTS, facets_of_inputs
 from hub.domain.manifest import Manifest
 from hub.domain.names import ModelName
 from hub.domain.reports import Report
 from hub.domain.versions import NEXT_STATES, State, Version
 from hub.storage.catalog.aliases import AliasQueries
+from hub.storage.catalog.facets import FacetQueries
 from hub.storage.catalog.lineage import LineageQueries
 from hub.storage.catalog.models import model_not_found
 from hub.storage.catalog.queries import now
@@ -19,7 +21,7 @@ from hub.storage.catalog.quotas import QuotaQueries
 from hub.storage.catalog.tables import edges, models, numbers, version_blobs, versions
 
 
-class VersionQueries(AliasQueries, LineageQueries, QuotaQueries):
+class VersionQueries(AliasQueries, LineageQueries, FacetQueries, QuotaQueries):
     """A version's life."""
 
     def add_version(
@@ -90,6 +92,7 @@ class VersionQueries(AliasQueries, LineageQueries, QuotaQueries):
                 self.insert_if_absent(version_blobs, {"model": str(name), "number": number, "digest": golden_digest})
         if state is State.READY:
             self.move_wanted_aliases(name, number)
+            self._note_inputs(name)
         return self.version(name, number)
 
     def yank(self, name: ModelName, number: int, reason: str) -> Version:
@@ -101,6 +104,7 @@ class VersionQueries(AliasQueries, LineageQueries, QuotaQueries):
         """
         self._advance(name, number, State.YANKED)
         self.connection.execute(update(versions).where(_is(name, number)).values(yanked_reason=reason))
+        self._note_inputs(name)
         return self.version(name, number)
 
     def delete_version(self, name: ModelName, number: int) -> None:
@@ -119,6 +123,17 @@ class VersionQueries(AliasQueries, LineageQueries, QuotaQueries):
             )
         with self.recounted(name.owner, lambda: self.digests_of(str(name), number)):
             self.connection.execute(delete(versions).where(_is(name, number)))
+        self._note_inputs(name)
+
+    def _note_inputs(self, name: ModelName) -> None:
+        """Let the model be found by what its newest ready version takes."""
+        is_ready = (versions.c.model == str(name)) & (versions.c.state == State.READY.value)
+        newest = self.connection.execute(select(func.max(versions.c.number)).where(is_ready)).scalar_one()
+        if newest is None:
+            self.put_facets(name, OF_INPUTS, [])
+            return
+        signatures = self.answered_signatures(self.record(name, newest).manifest)
+        self.put_facets(name, OF_INPUTS, facets_of_inputs(signatures.values()))
 
     def _advance(self, name: ModelName, number: int, state: State) -> Version:
         before = self.version(name, number)

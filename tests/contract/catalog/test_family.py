@@ -32,8 +32,8 @@ def test_versions_follow_each_other_but_for_rejected_ones(catalog: Catalog, make
         make.add(tx, make.TRUNK, "two", state=State.REJECTED)
         third = make.ready(tx, make.TRUNK, "three")
         pair = ((make.TRUNK.owner + "/trunk", 3), ("acme/trunk", 1))
-        assert tx.neighbours([first]) == tx.neighbours([third]) == [pair]
-        assert tx.neighbours([]) == []
+        assert tx.successions([first]) == tx.successions([third]) == [pair]
+        assert tx.successions([]) == []
         assert tx.ready_numbers(make.TRUNK) == [(3, 1), (1, 1)]
 
 

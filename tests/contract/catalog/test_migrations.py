@@ -178,6 +178,21 @@ def test_what_was_audited_goes_with_its_table_and_the_rest_stays(populated: str)
     catalog.close()
 
 
+def test_a_populated_database_is_found_by_what_its_models_take(populated: str) -> None:
+    url = parse_url(populated)
+    migrate(url, "0003")
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE models SET card = :card"), {"card": "---\ntask: words\ntags: [a, b]\n---\n"})
+    engine.dispose()
+    migrate(url)
+    catalog = Catalog(populated)
+    with catalog.read() as tx:
+        found = tx.model(NAME).facets
+    catalog.close()
+    assert found == {"task": ("words",), "tag": ("a", "b"), "dtype": ("float32",), "input": ("3",)}
+
+
 def test_a_database_that_was_not_migrated_fails_its_check_and_says_what_to_do(database_url: str) -> None:
     catalog = Catalog(database_url)
     with pytest.raises(NotAvailable, match="hub admin migrate"):

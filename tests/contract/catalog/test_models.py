@@ -12,6 +12,7 @@ from hub.domain.errors import (
 from hub.domain.manifest import Kind
 from hub.domain.names import ModelName
 from hub.domain.versions import State
+from hub.protocol.search import Cursor, ModelQuery
 from hub.storage.catalog.catalog import Catalog
 
 
@@ -69,7 +70,7 @@ def test_models_are_listed_by_name_in_pages(catalog: Catalog) -> None:
             tx.ensure_model(ModelName.parse(name), Kind.TRUNK, is_private=False, created_by="ada")
     with catalog.read() as tx:
         listed: list[str] = []
-        while page := tx.models(include_private=False, after=listed[-1] if listed else None, limit=3):
+        while page := tx.models(include_private=False, after=Cursor(listed[-1]) if listed else None, limit=3):
             assert len(page) <= 3
             listed += [model.name for model in page]
     assert listed == sorted(names)
@@ -83,8 +84,9 @@ def test_models_are_found_by_owner_kind_and_text(catalog: Catalog, make: Any) ->
         tx.ensure_model(hidden, Kind.TRUNK, is_private=True, created_by="ada")
         tx.set_card(make.HEAD, "Tells 100% of the Lions apart.")
 
-        def names(**wanted: object) -> list[str]:
-            return [model.name for model in tx.models(limit=10, **{"include_private": True} | wanted)]
+        def names(*, include_private: bool = True, **wanted: object) -> list[str]:
+            asked = ModelQuery(**wanted)
+            return [model.name for model in tx.models(asked, limit=10, include_private=include_private)]
 
         assert names() == ["acme/head", "acme/trunk", "zoo/hidden_one"]
         assert names(include_private=False) == ["acme/head", "acme/trunk"]

@@ -53,6 +53,7 @@ MODEL = "/api/v1/models/{owner}/{name}"
 VERSION = f"{MODEL}/versions/{{number}}"
 PUSH = "/api/v1/pushes/{push_id}"
 V1, V2, PAGE = "/v1/models/{owner}/{name}", "/v2/models/{owner}/{name}", "/{owner}/{name}"
+TABS = ("versions", "versions/{number}", "versions/{number}/files/{path}", "signatures", "files")
 SERVING = (V1, f"{V1}/versions/{{number}}", f"{V1}/labels/{{label}}")
 OIP = (V2, f"{V2}/versions/{{version}}")
 RPC, RPC_OIP = "RPC /tensorflow.serving", "RPC /inference.GRPCInferenceService"
@@ -61,6 +62,7 @@ RPC, RPC_OIP = "RPC /tensorflow.serving", "RPC /inference.GRPCInferenceService"
 TABLE: dict[str, tuple[str, str]] = {
     "GET /api/v1/openapi.json": whoever(),
     "GET /api/v1/models": reads(),
+    "GET /api/v1/facets": reads(),
     "GET /api/v1/resolve": sees(),
     "GET /api/v1/diff": sees(),
     f"GET {MODEL}": sees(),
@@ -117,6 +119,11 @@ TABLE: dict[str, tuple[str, str]] = {
     f"GET {PAGE}/tensorboard/{{numbers}}/{{rest}}": sees(404, refused=303),
     f"POST {PAGE}/tensorboard/{{numbers}}/{{rest}}": sees(404, refused=303),
     **{f"GET {path}": whoever(404) for path in ("/{first}", "/{first}/{rest}")},
+    **{f"GET {path}": reads(refused=303) for path in ("/", "/workers", "/workers/live", "/{owner}")},
+    **{f"GET {path}": sees(refused=303) for path in (PAGE, *(f"{PAGE}/{tab}" for tab in TABS))},
+    "GET /docs/api": whoever(),
+    "GET /settings/audit": ("303 303 403 403 200",) * 2,
+    "GET /{first}/{rest}": whoever(404),
     "GET /login": whoever(),
     "POST /login": whoever(401),  # with a token that is none
     "POST /logout": whoever(303),
