@@ -4,7 +4,8 @@ Law: nothing here changes what a running hub relies on behind its back; what bot
 """
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from hub.runtime.devices import find_devices
 from hub.server import open_sweeps, require_worker, unusable
 from hub.services.audit import Audits
 from hub.services.health import checked
+from hub.services.people import People
 from hub.settings import Settings
 from hub.storage.blobs import open_store
 from hub.storage.catalog import Catalog
@@ -62,6 +64,21 @@ def audit(settings: Settings, *, since: datetime | None, actor: str | None, abou
     try:
         catalog.check()
         return Audits(catalog).entries(HUB, since=since, actor=actor, thing=about, limit=limit)
+    finally:
+        catalog.close()
+
+
+@contextmanager
+def people(settings: Settings) -> Iterator[People]:
+    """The use cases about people, over the hub's database; a running hub notices within seconds.
+
+    Raises:
+        NotAvailable: The database cannot be used, or has not the newest schema.
+    """
+    catalog = Catalog(settings.database)
+    try:
+        catalog.check()
+        yield People(catalog)
     finally:
         catalog.close()
 

@@ -40,10 +40,14 @@ from hub.services.audit import Audits
 from hub.services.browse import Browse
 from hub.services.health import Health
 from hub.services.house import House
+from hub.services.openid import OpenIdProvider
+from hub.services.people import People
 from hub.services.predict import Predictions
+from hub.services.principals import KnownPrincipals
 from hub.services.pull import Pulls
 from hub.services.push import Pushes
 from hub.services.remove import Removals
+from hub.services.sign_in import SignIns
 from hub.services.sweep import Sweeps
 from hub.services.validate import Validations
 from hub.services.yank import Yanks
@@ -91,10 +95,13 @@ def run(settings: Settings) -> None:
 
 def furnish(settings: Settings, catalog: Catalog, blobs: BlobStore, snapshots: Snapshots, engine: Engine) -> House:
     """Make the services over stores and an engine."""
+    known = KnownPrincipals()
     return House(
         settings=settings,
         engine=engine,
-        access=Access(catalog, settings.anonymous_policy),
+        access=Access(catalog, settings.anonymous_policy, known),
+        people=People(catalog, known),
+        sign_ins=SignIns(catalog, known, _provider(settings)),
         audits=Audits(catalog),
         browse=Browse(catalog, engine),
         aliases=Aliases(catalog),
@@ -106,6 +113,16 @@ def furnish(settings: Settings, catalog: Catalog, blobs: BlobStore, snapshots: S
         sweeps=open_sweeps(settings, catalog, blobs),
         health=Health(catalog, blobs, engine, partial(sandbox.in_force, settings.sandbox)),
         predictions=Predictions(catalog, snapshots, engine),
+    )
+
+
+def _provider(settings: Settings) -> OpenIdProvider | None:
+    """Where people may sign in besides here."""
+    if settings.oidc_issuer is None or settings.oidc_client_id is None:
+        return None
+    secret = settings.oidc_client_secret
+    return OpenIdProvider(
+        settings.oidc_issuer.rstrip("/"), settings.oidc_client_id, secret.get_secret_value() if secret else ""
     )
 
 

@@ -19,7 +19,7 @@ from hub.api import problems
 from hub.api.facades import heads, oip, tfserving
 from hub.api.front import Front
 from hub.api.middleware import Observed
-from hub.api.routes import administration, aliases, downloads, models, probes, pushes
+from hub.api.routes import administration, aliases, downloads, models, people, probes, pushes
 from hub.domain.access import HUB
 from hub.domain.errors import HubError
 from hub.domain.names import parse_reference
@@ -27,7 +27,15 @@ from hub.protocol import paths
 from hub.protocol.problems import CONTENT_TYPE
 from hub.services.house import House
 
-_ROUTERS = (models.router, downloads.router, aliases.router, pushes.router, administration.router, probes.router)
+_ROUTERS = (
+    models.router,
+    downloads.router,
+    aliases.router,
+    pushes.router,
+    administration.router,
+    people.router,
+    probes.router,
+)
 _PROBLEM: dict[str, Any] = {
     "type": "object",
     "required": ["type", "title", "status", "code", "detail"],

@@ -5,11 +5,14 @@ from typing import Annotated
 
 import typer
 
+from hub.cli import people
 from hub.cli.arguments import JsonOption, needs_extra
 from hub.cli.output import put, put_json, put_rows, say, size_text, time_text
 from hub.cli.serve import DatabaseOption, DataDirOption, StorageOption, read_settings
 
 app = typer.Typer(no_args_is_help=True, help="Look after a hub on its own machine.", rich_markup_mode=None)
+app.add_typer(people.users, name="user")
+app.add_typer(people.organisations, name="org")
 _MOMENTS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S"]
 
 

@@ -11,7 +11,8 @@
     │   ├── SignatureNotFound
     │   ├── BlobNotFound
     │   ├── PushNotFound
-    │   └── TokenNotFound
+    │   ├── TokenNotFound
+    │   └── OwnerNotFound
     ├── Conflict                  409  the state forbids it
     │   ├── BlobsMissing
     │   ├── VersionNotReady
@@ -121,6 +122,12 @@ class TokenNotFound(NotFound):
     """No such token."""
 
     code = "token-not-found"
+
+
+class OwnerNotFound(NotFound):
+    """No such user or organisation."""
+
+    code = "owner-not-found"
 
 
 class Conflict(HubError):

@@ -1,6 +1,6 @@
 """Browse: look at models, versions, their lineage and the workers that hold them.
 
-Laws: a private model is absent for somebody without a token, in lists and by name; in lineage and among what workers
+Laws: a private model is absent for whoever may not see it, in lists and by name; in lineage and among what workers
 hold it is only counted; pages go by key, so a list that grows while it is read neither repeats nor skips.
 """
 
@@ -59,7 +59,7 @@ class Browse:
                 owner=owner,
                 kind=kind,
                 search=search,
-                include_private=principal.sees_private,
+                view=principal.view,
                 after=after,
                 limit=limit + 1,
             )
@@ -190,18 +190,18 @@ def _loaded(
 ) -> LoadedVersion:
     reference = _reference(tx, principal, digest)
     calls = {name: SignatureCall(**choice.dump()) for name, choice in choices.items()} if reference else {}
-    is_told = reference is not None or principal.sees_private
+    is_told = reference is not None or principal.view.is_whole
     return LoadedVersion(digest=digest if is_told else None, reference=reference, size_bytes=size, calls=calls)
 
 
 def _quarantined(tx: Transaction, principal: Principal, digest: str, left_s: float) -> QuarantinedVersion:
     reference = _reference(tx, principal, digest)
-    is_told = reference is not None or principal.sees_private
+    is_told = reference is not None or principal.view.is_whole
     return QuarantinedVersion(digest=digest if is_told else None, reference=reference, left_s=round(left_s, 1))
 
 
 def _is_visible(tx: Transaction, principal: Principal, name: str) -> bool:
-    return principal.sees_private or not tx.model(ModelName.parse(name)).is_private
+    return principal.sees(name) or not tx.model(ModelName.parse(name)).is_private
 
 
 def _seen(tx: Transaction, principal: Principal, edge: Edge) -> Version | None:

@@ -26,7 +26,7 @@ class Yanks:
             VersionNotFound: No such version that the caller may see.
             VersionNotReady: It is still validating, or was rejected.
         """
-        require(self.catalog, principal, Scope.WRITE, Action.VERSION_YANK, f"{name}@{number}")
+        require(self.catalog, principal, Scope.WRITE, Action.VERSION_YANK, f"{name}@{number}", where=name)
         model = ModelName.parse(name)
         with self.catalog.begin() as tx:
             principal.see(tx.model(model))

@@ -4,6 +4,7 @@ Laws: a page shows what the REST API would tell the same reader, no more; all st
 model is answered like an absent one.
 """
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from starlette.convertors import Convertor, register_url_convertor
@@ -20,11 +21,12 @@ from hub.protocol.frames import Tensor
 from hub.protocol.golden import read_golden
 from hub.protocol.schemas import VersionDetail
 from hub.services.house import House
+from hub.web import openid, settings
 from hub.web.examples import needs_samples
-from hub.web.session import show_sign_in, sign_in, sign_out
+from hub.web.session import local_path, sign_in, sign_in_form, sign_out
 from hub.web.shell import base_url, render, static_files
 from hub.web.snippets import default_signature, snippets
-from hub.web.visits import NUMBER, Visit, page_route, route
+from hub.web.visits import NUMBER, Answer, Visit, page_route, route
 
 PAGE_ROWS = 50
 _OWN_WORDS = frozenset({"login", "logout", "workers", "settings", "static"})
@@ -50,22 +52,32 @@ def routes(house: House) -> list[BaseRoute]:
     """Every path of the dashboard. They answer whatever nobody before them did, so they come last."""
     model = "/{owner:dashboard_word}/{name}"
 
-    async def post_sign_in(request: Request) -> Response:
-        return await sign_in(request, house)
+    def here(answer: Callable[[Request, House], Awaitable[Response]]) -> Answer:
+        async def with_house(request: Request) -> Response:
+            return await answer(request, house)
+
+        return with_house
 
     return [
         static_files(),
         page_route(house, "/", _models),
         page_route(house, "/workers", _workers),
-        route("/login", show_sign_in, method="GET"),
-        route("/login", post_sign_in, method="POST"),
-        route("/logout", sign_out, method="POST"),
+        route("/login", here(_show_sign_in), method="GET"),
+        route("/login", here(sign_in), method="POST"),
+        route("/logout", here(sign_out), method="POST"),
+        route(openid.BEGIN, here(openid.go), method="GET"),
+        route(openid.BACK, here(openid.come_back), method="GET"),
+        *settings.routes(house),
         page_route(house, model, _model),
         page_route(house, f"{model}/versions", _versions),
         page_route(house, f"{model}/versions/{{number}}", _version),
         page_route(house, "/{first:dashboard_word}", _nothing),
         page_route(house, "/{first:dashboard_word}/{rest:path}", _nothing),
     ]
+
+
+async def _show_sign_in(request: Request, house: House) -> Response:
+    return sign_in_form(request, house, target=local_path(request.query_params.get("next", "/")))
 
 
 def _models(visit: Visit) -> Response:

@@ -1,8 +1,22 @@
-"""Facts: models, versions, aliases, lineage, pushes, tokens and the audit in a relational database."""
+"""Facts: models, versions, aliases, lineage, pushes, tokens, people and the audit in a relational database."""
 
+from hub.storage.catalog.blobs import Announced
 from hub.storage.catalog.catalog import Catalog
+from hub.storage.catalog.people import Account, user_not_found
 from hub.storage.catalog.pushes import push_not_found
 from hub.storage.catalog.records import AliasMove, PushRecord, VersionRecord
+from hub.storage.catalog.sessions import Session
 from hub.storage.catalog.transaction import Transaction
 
-__all__ = ["AliasMove", "Catalog", "PushRecord", "Transaction", "VersionRecord", "push_not_found"]
+__all__ = [
+    "Account",
+    "AliasMove",
+    "Announced",
+    "Catalog",
+    "PushRecord",
+    "Session",
+    "Transaction",
+    "VersionRecord",
+    "push_not_found",
+    "user_not_found",
+]

@@ -3,8 +3,9 @@
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy import Select, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, delete, func, or_, select, true, update
 
+from hub.domain.access import View
 from hub.domain.errors import Conflict, HasDependents, ModelNotFound
 from hub.domain.manifest import Kind
 from hub.domain.names import ModelName
@@ -61,7 +62,7 @@ class ModelQueries(Queries):
         owner: str | None = None,
         kind: Kind | None = None,
         search: str | None = None,
-        include_private: bool,
+        view: View,
         after: str | None = None,
         limit: int,
     ) -> list[Model]:
@@ -71,7 +72,7 @@ class ModelQueries(Queries):
             owner: Only this owner's.
             kind: Only this kind.
             search: Only those with this text in name or card, in either case.
-            include_private: Whether private models are shown.
+            view: Which private models are shown.
             after: The last name of the page before.
             limit: How many at most.
         """
@@ -83,8 +84,8 @@ class ModelQueries(Queries):
         if search:
             found = (column.icontains(search, autoescape=True) for column in (models.c.name, models.c.card))
             query = query.where(or_(*found))
-        if not include_private:
-            query = query.where(models.c.is_private.is_(False))
+        if not view.is_whole:
+            query = query.where(models.c.is_private.is_(False) | shown_private(view))
         if after is not None:
             query = query.where(models.c.name > after)
         return self._models(self.connection.execute(query).all())
@@ -145,6 +146,15 @@ class ModelQueries(Queries):
         for model, alias, number in self.connection.execute(query.where(aliases.c.model.in_(names))):
             found[model][alias] = number
         return found
+
+
+def shown_private(view: View) -> ColumnElement[bool]:
+    """Whether a model, if it is private, exists for a view."""
+    is_theirs = true() if view.owners is None else models.c.owner.in_(view.owners)
+    if view.limit is None:
+        return is_theirs
+    limited = models.c.name if "/" in view.limit else models.c.owner
+    return is_theirs & (limited == view.limit)
 
 
 def model_not_found(name: ModelName) -> ModelNotFound:

@@ -2,11 +2,22 @@
 
 from hub.storage.catalog.audit import AuditQueries
 from hub.storage.catalog.models import ModelQueries
+from hub.storage.catalog.people import PeopleQueries
 from hub.storage.catalog.pushes import PushQueries
+from hub.storage.catalog.sessions import SessionQueries
 from hub.storage.catalog.sweeping import SweepQueries
 from hub.storage.catalog.tokens import TokenQueries
 from hub.storage.catalog.versions import VersionQueries
 
 
-class Transaction(ModelQueries, VersionQueries, PushQueries, SweepQueries, TokenQueries, AuditQueries):
+class Transaction(
+    ModelQueries,
+    VersionQueries,
+    PushQueries,
+    SweepQueries,
+    TokenQueries,
+    PeopleQueries,
+    SessionQueries,
+    AuditQueries,
+):
     """What a service does between begin and commit. Rows never leave: it gives domain classes and records."""

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from hub.domain.access import HUB, View
 from hub.domain.errors import (
     Conflict,
     ModelNotFound,
@@ -13,6 +14,8 @@ from hub.domain.manifest import Kind
 from hub.domain.names import ModelName
 from hub.domain.versions import State
 from hub.storage.catalog.catalog import Catalog
+
+NOBODYS = View(frozenset(), None)
 
 
 def test_a_model_comes_back_as_it_was_made(catalog: Catalog, make: Any) -> None:
@@ -69,7 +72,7 @@ def test_models_are_listed_by_name_in_pages(catalog: Catalog) -> None:
             tx.ensure_model(ModelName.parse(name), Kind.TRUNK, is_private=False, created_by="ada")
     with catalog.read() as tx:
         listed: list[str] = []
-        while page := tx.models(include_private=False, after=listed[-1] if listed else None, limit=3):
+        while page := tx.models(view=NOBODYS, after=listed[-1] if listed else None, limit=3):
             assert len(page) <= 3
             listed += [model.name for model in page]
     assert listed == sorted(names)
@@ -84,10 +87,10 @@ def test_models_are_found_by_owner_kind_and_text(catalog: Catalog, make: Any) ->
         tx.set_card(make.HEAD, "Tells 100% of the Lions apart.")
 
         def names(**wanted: object) -> list[str]:
-            return [model.name for model in tx.models(limit=10, **{"include_private": True} | wanted)]
+            return [model.name for model in tx.models(limit=10, **{"view": HUB.view} | wanted)]
 
         assert names() == ["acme/head", "acme/trunk", "zoo/hidden_one"]
-        assert names(include_private=False) == ["acme/head", "acme/trunk"]
+        assert names(view=NOBODYS) == ["acme/head", "acme/trunk"]
         assert names(owner="zoo") == ["zoo/hidden_one"]
         assert names(kind=Kind.HEAD) == ["acme/head"]
         assert names(search="lIONS") == ["acme/head"]
