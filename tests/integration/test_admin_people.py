@@ -12,6 +12,8 @@ from hub.services.passwords import is_password
 from hub.settings import Settings
 from hub.storage.catalog import Catalog
 
+pytestmark = pytest.mark.slow  # every command is a process of its own
+
 
 @pytest.fixture
 def catalog(tmp_path: Path) -> Catalog:
