@@ -21,6 +21,7 @@ from hub.services.audit import Audits
 from hub.services.backup import Backups
 from hub.services.deep_check import DeepChecks, ShowBytes
 from hub.services.health import checked
+from hub.services.people import People
 from hub.services.quotas import Quotas
 from hub.settings import Settings
 from hub.storage.blobs import open_store
@@ -79,10 +80,27 @@ def attestations(settings: Settings) -> Iterator[Attestations]:
     Raises:
         NotAvailable: The database cannot be used, or has not the newest schema.
     """
+    with _checked_catalog(settings) as catalog:
+        yield Attestations(catalog)
+
+
+@contextmanager
+def people(settings: Settings) -> Iterator[People]:
+    """The use cases about people, over the hub's database; a running hub notices within seconds.
+
+    Raises:
+        NotAvailable: The database cannot be used, or has not the newest schema.
+    """
+    with _checked_catalog(settings) as catalog:
+        yield People(catalog)
+
+
+@contextmanager
+def _checked_catalog(settings: Settings) -> Iterator[Catalog]:
     catalog = Catalog(settings.database)
     try:
         catalog.check()
-        yield Attestations(catalog)
+        yield catalog
     finally:
         catalog.close()
 

@@ -49,10 +49,14 @@ from hub.services.drift import Drifts
 from hub.services.families import Families
 from hub.services.health import Health
 from hub.services.house import House
+from hub.services.openid import OpenIdProvider
+from hub.services.people import People
 from hub.services.predict import Predictions
+from hub.services.principals import KnownPrincipals
 from hub.services.pull import Pulls
 from hub.services.push import Pushes
 from hub.services.remove import Removals
+from hub.services.sign_in import SignIns
 from hub.services.sweep import Sweeps
 from hub.services.validate import Validations
 from hub.services.yank import Yanks
@@ -108,10 +112,13 @@ def furnish(
     counted_elsewhere: Callable[[], list[bytes]] = list,
 ) -> House:
     """Make the services over stores and an engine; see ``Health`` for the last."""
+    known = KnownPrincipals()
     return House(
         settings=settings,
         engine=engine,
-        access=Access(catalog, settings.anonymous_policy),
+        access=Access(catalog, settings.anonymous_policy, known),
+        people=People(catalog, known),
+        sign_ins=SignIns(catalog, known, _provider(settings)),
         audits=Audits(catalog),
         browse=Browse(catalog, engine),
         diffs=Diffs(catalog, Drifts(blobs)),
@@ -127,6 +134,16 @@ def furnish(
         sweeps=open_sweeps(settings, catalog, blobs),
         health=Health(catalog, blobs, engine, partial(sandbox.in_force, settings.sandbox), counted_elsewhere),
         predictions=Predictions(catalog, snapshots, engine),
+    )
+
+
+def _provider(settings: Settings) -> OpenIdProvider | None:
+    """Where people may sign in besides here."""
+    if settings.oidc_issuer is None or settings.oidc_client_id is None:
+        return None
+    secret = settings.oidc_client_secret
+    return OpenIdProvider(
+        settings.oidc_issuer.rstrip("/"), settings.oidc_client_id, secret.get_secret_value() if secret else ""
     )
 
 

@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 Anonymous = Literal["none", "read", "all"]
@@ -31,6 +31,9 @@ class Settings(BaseSettings):
         workers: Worker processes where no device is named; None means one for each device found.
         preload: References of the versions that are loaded before anybody asks for them.
         anonymous: What people without a token may do; None means ``read`` on loopback, else ``none``.
+        oidc_issuer: Address of the OpenID provider where people may sign in, too.
+        oidc_client_id: The hub's name there.
+        oidc_client_secret: What proves there that it is the hub.
         memory_budget_bytes: What one worker may hold loaded; None means a share of what the machine has.
         snapshot_budget_bytes: What the files of versions may take that are put together on this machine to be loaded.
         relay: Whether all bytes go through the hub, also where clients could reach the object store.
@@ -67,6 +70,9 @@ class Settings(BaseSettings):
     workers: Annotated[int, Field(ge=1, le=64)] | None = None
     preload: tuple[str, ...] = ()
     anonymous: Anonymous | None = None
+    oidc_issuer: Annotated[str, Field(pattern=r"^https?://[^\s]+$")] | None = None
+    oidc_client_id: str | None = None
+    oidc_client_secret: SecretStr | None = None
     memory_budget_bytes: Annotated[int, Field(ge=16 * _MIB)] | None = None
     snapshot_budget_bytes: Annotated[int, Field(ge=0)] = 32 << 30
     relay: bool = False

@@ -21,7 +21,7 @@ from hub.api.facades import heads, oip, tfserving
 from hub.api.front import Front
 from hub.api.handover import not_served
 from hub.api.middleware import Observed
-from hub.api.routes import administration, aliases, attestations, curves, downloads, models, probes, pushes
+from hub.api.routes import administration, aliases, attestations, curves, downloads, models, people, probes, pushes
 from hub.domain.access import HUB
 from hub.domain.errors import HubError
 from hub.domain.names import parse_reference
@@ -38,6 +38,7 @@ _ROUTERS = (
     probes.router,
     attestations.router,
     curves.router,
+    people.router,
 )
 _PROBLEM: dict[str, Any] = {
     "type": "object",

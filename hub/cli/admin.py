@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from hub.cli import key, quota
+from hub.cli import key, people, quota
 from hub.cli.arguments import JsonOption, needs_extra
 from hub.cli.output import put, put_json, put_rows, say, size_text, time_text
 from hub.cli.serve import DatabaseOption, DataDirOption, StorageOption, read_settings
@@ -16,6 +16,8 @@ app.add_typer(key.app, name="key")
 app.add_typer(quota.app, name="quota")
 app.command("backup", epilog="Example: hub admin backup /backups/trunkhub --blobs")(backup)
 app.command("restore", epilog="Example: hub admin restore /backups/trunkhub --data-dir ./new-hub-data")(restore)
+app.add_typer(people.users, name="user")
+app.add_typer(people.organisations, name="org")
 _MOMENTS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S"]
 
 

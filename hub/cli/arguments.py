@@ -33,6 +33,13 @@ def check_model(text: str | None) -> str | None:
     return text if text is None else str(_checked(ModelName.parse, text))
 
 
+def check_limit(text: str | None) -> str | None:
+    """An owner or ``owner/name``."""
+    from hub.domain.names import parse_limit
+
+    return text if text is None else _checked(parse_limit, text)
+
+
 def check_target(text: str) -> str:
     """``owner/name`` or ``owner/name:alias``."""
     from hub.domain.names import parse_reference

@@ -1,7 +1,7 @@
 """``hub login`` and ``hub whoami``: which hub, and as whom."""
 
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -26,7 +26,7 @@ def login(
     with Operations(url, secret) as client:
         me = client.whoami()
     path = save_credentials(url, secret or None)
-    say(f"{url}: {_describe(me.name, me.scope, is_anonymous=me.is_anonymous)}. Kept in {path}.")
+    say(f"{url}: {_describe(me)}. Kept in {path}.")
 
 
 def whoami(json: JsonOption = False) -> None:
@@ -39,7 +39,7 @@ def whoami(json: JsonOption = False) -> None:
     if json:
         put_json({"url": url} | me.model_dump(mode="json"))
         return
-    put(f"{_describe(me.name, me.scope, is_anonymous=me.is_anonymous)} at {url} (hub {me.hub_version})")
+    put(f"{_describe(me)} at {url} (hub {me.hub_version})")
 
 
 def _ask() -> str:
@@ -50,6 +50,10 @@ def _ask() -> str:
     ).strip()
 
 
-def _describe(name: str, scope: str | None, *, is_anonymous: bool) -> str:
-    who = "nobody in particular" if is_anonymous else name
-    return f"{who}, who may {scope or 'do nothing'}"
+def _describe(me: Any) -> str:
+    """Who the hub takes somebody for (`WhoAmI`), in words."""
+    who = "nobody in particular" if me.is_anonymous else me.name
+    what = f"{who}, who may {me.scope or 'do nothing'}"
+    if me.roles is not None and not me.is_anonymous:
+        what += f" ({', '.join(f'{owner}: {role}' for owner, role in sorted(me.roles.items()))})"
+    return f"{what}, limited to {me.limit}" if me.limit else what

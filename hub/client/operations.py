@@ -21,7 +21,7 @@ from hub.domain.errors import HubUnreachable, TransferFailed
 from hub.domain.impact import Impact
 from hub.domain.manifest import Kind, Manifest
 from hub.domain.versions import Model, Version
-from hub.protocol import paths
+from hub.protocol import paths, people
 from hub.protocol.attestations import AttestationList, KeyList
 from hub.protocol.curves import CurvePage, DrawnPage, PutCurves
 from hub.protocol.diffs import VersionDiff
@@ -254,17 +254,42 @@ class Operations:
         return self._read(KeyList, self.http.request("GET", paths.keys(quote(owner, safe=""))))
 
     def tokens(self) -> TokenList:
-        """All tokens, without their secrets."""
+        """Your tokens, or all where you are an administrator; without their secrets."""
         return self._read(TokenList, self.http.request("GET", paths.TOKENS))
 
-    def create_token(self, name: str, scope: Scope, *, expires_in_s: int | None = None) -> CreatedToken:
+    def create_token(
+        self,
+        name: str,
+        scope: Scope,
+        *,
+        limit: str | None = None,
+        is_service: bool = False,
+        expires_in_s: int | None = None,
+    ) -> CreatedToken:
         """Make a token; its secret is in the answer and never shown again."""
-        body = _body(CreateToken(name=name, scope=scope, expires_in_s=expires_in_s))
-        return self._read(CreatedToken, self.http.request("POST", paths.TOKENS, body=body))
+        asked = CreateToken(name=name, scope=scope, limit=limit, is_service=is_service, expires_in_s=expires_in_s)
+        return self._read(CreatedToken, self.http.request("POST", paths.TOKENS, body=_body(asked)))
 
     def revoke_token(self, token_id: str) -> None:
         """Make a token worthless."""
         self.http.request("DELETE", paths.token(quote(token_id, safe="")))
+
+    def report_tokens(self, secrets: Sequence[str]) -> None:
+        """Report tokens that leaked: those that are the hub's are worthless at once."""
+        self.http.request("POST", people.REPORT, body=_body(people.ReportTokens(secrets=tuple(secrets))))
+
+    def members(self, organisation: str) -> people.MemberList:
+        """An organisation's members and their roles."""
+        return self._read(people.MemberList, self.http.request("GET", people.members(organisation)))
+
+    def set_member(self, organisation: str, user: str, role: Scope) -> people.MemberList:
+        """Give a user a role in an organisation."""
+        body = _body(people.SetMember(role=role))
+        return self._read(people.MemberList, self.http.request("PUT", people.member(organisation, user), body=body))
+
+    def remove_member(self, organisation: str, user: str) -> None:
+        """Take a user's role in an organisation away."""
+        self.http.request("DELETE", people.member(organisation, user))
 
     def audit_page(
         self,

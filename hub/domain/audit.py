@@ -40,6 +40,17 @@ class Action(StrEnum):
     KEY_REQUIRE = "key.require"
     QUOTA_SET = "quota.set"
     HUB_RESTORE = "hub.restore"
+    TOKEN_REPORT = "token.report"  # noqa: S105 - an action, not a secret
+    USER_CREATE = "user.create"
+    USER_PASSWORD = "user.password"  # noqa: S105 - an action, not a secret
+    USER_LINK = "user.link"
+    USER_DISABLE = "user.disable"
+    USER_ENABLE = "user.enable"
+    ORGANISATION_CREATE = "organisation.create"
+    MEMBER_SET = "member.set"
+    MEMBER_REMOVE = "member.remove"
+    SESSION_BEGIN = "session.begin"
+    SESSION_END = "session.end"
 
 
 class Result(StrEnum):

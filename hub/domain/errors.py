@@ -12,7 +12,8 @@
     │   ├── BlobNotFound
     │   ├── PushNotFound
     │   ├── TokenNotFound
-    │   └── KeyNotFound
+    │   ├── KeyNotFound
+    │   └── OwnerNotFound
     ├── Conflict                  409  the state forbids it
     │   ├── BlobsMissing
     │   ├── VersionNotReady
@@ -134,6 +135,12 @@ class KeyNotFound(NotFound):
     """The owner has no such key."""
 
     code = "key-not-found"
+
+
+class OwnerNotFound(NotFound):
+    """No such user or organisation."""
+
+    code = "owner-not-found"
 
 
 class Conflict(HubError):

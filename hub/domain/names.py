@@ -34,8 +34,31 @@ RESERVED_OWNERS = frozenset(
     }
 )
 _NAME_REMEDY = "Write owner/name with lower-case letters, digits, '.', '_' and '-', such as acme/resnet50."
+_OWNER_REMEDY = "Write lower-case letters, digits, '.', '_' and '-', such as acme."
 LATEST = "latest"
 MAX_NUMBER = 999_999_999
+
+
+def parse_owner(text: str) -> str:
+    """Read the first part of ``owner/name``.
+
+    Raises:
+        InvalidName: It is not of that form, or a reserved word.
+    """
+    if not _PART.fullmatch(text) or ".." in text:
+        raise InvalidName(f"{text[:120]!r} is not the name of an owner.", remedy=_OWNER_REMEDY)
+    if text in RESERVED_OWNERS:
+        raise InvalidName(f"{text!r} is a reserved word and cannot own models.", remedy="Choose another owner.")
+    return text
+
+
+def parse_limit(text: str) -> str:
+    """Read an owner or ``owner/name``.
+
+    Raises:
+        InvalidName: It is neither.
+    """
+    return str(ModelName.parse(text)) if "/" in text else parse_owner(text)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -147,6 +170,13 @@ def _alias_text(text: str) -> str:
         raise ValueError(error.detail) from error
 
 
+def _limit_text(text: str) -> str:
+    try:
+        return parse_limit(text)
+    except InvalidName as error:
+        raise ValueError(error.detail) from error
+
+
 def _plain_text(text: str) -> str:
     if _UNSTORABLE.search(text):
         raise ValueError("a text cannot have NUL characters or halves of surrogate pairs")
@@ -154,6 +184,7 @@ def _plain_text(text: str) -> str:
 
 
 ModelNameText = Annotated[str, AfterValidator(_name_text)]
+LimitText = Annotated[str, AfterValidator(_limit_text)]
 AliasText = Annotated[str, AfterValidator(_alias_text)]
 PlainText = Annotated[str, AfterValidator(_plain_text)]
 """Text that every database can hold."""

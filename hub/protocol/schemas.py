@@ -15,7 +15,7 @@ from hub.domain.audit import AuditEntry
 from hub.domain.digests import Digest
 from hub.domain.lineage import Edge
 from hub.domain.manifest import Draft
-from hub.domain.names import MAX_NUMBER, AliasText, ModelNameText, PlainText
+from hub.domain.names import MAX_NUMBER, AliasText, LimitText, ModelNameText, PlainText
 from hub.domain.reports import Report
 from hub.domain.signatures import Signature, TuningFace
 from hub.domain.versions import Model, Version
@@ -104,11 +104,24 @@ class SweepReport(_Answer):
 
 
 class WhoAmI(_Answer):
-    """Who the hub thinks is asking."""
+    """Who the hub thinks is asking.
+
+    Attributes:
+        name: As it is shown.
+        scope: At most what they may do.
+        is_anonymous: Whether it is nobody in particular.
+        user: The user it is; None for one of the hub's own tokens.
+        roles: What they may do with which owner; None for every owner.
+        limit: The one owner or model that the token is limited to.
+        hub_version: The hub's.
+    """
 
     name: str
     scope: Scope | None
     is_anonymous: bool
+    user: str | None = None
+    roles: dict[str, Scope] | None = None
+    limit: str | None = None
     hub_version: str
 
 
@@ -206,10 +219,20 @@ class Lineage(_Answer):
 
 
 class CreateToken(_Request):
-    """Asks for a token. ``expires_in_s`` None means that it does not expire."""
+    """Asks for a token.
+
+    Attributes:
+        name: What it is for; shown wherever one of the hub's own was used.
+        scope: At most what it may do.
+        limit: The one owner or model (``owner/name``) that it may change and whose private models it sees.
+        is_service: Whether it is one of the hub's own, where a user asks who is an administrator; it is no user's then.
+        expires_in_s: None means that it does not expire.
+    """
 
     name: Annotated[PlainText, Field(min_length=1, max_length=100)]
     scope: Scope
+    limit: LimitText | None = None
+    is_service: bool = False
     expires_in_s: Annotated[int, Field(ge=60, le=10 * 366 * 86_400)] | None = None
 
 

@@ -49,7 +49,7 @@ class Aliases:
             VersionYanked: It was withdrawn.
             InvalidName: ``latest``, which always means the newest ready version, or no alias at all.
         """
-        require(self.catalog, principal, Scope.WRITE, Action.ALIAS_SET, f"{name}:{alias}")
+        require(self.catalog, principal, Scope.WRITE, Action.ALIAS_SET, f"{name}:{alias}", where=name)
         model, alias = ModelName.parse(name), parse_alias(alias)
         if alias == LATEST:
             raise InvalidName("latest always means the newest ready version.", remedy="Choose another alias.")

@@ -37,8 +37,8 @@ class Attestations:
         _require_owner(owner)
         with self.catalog.read() as tx:
             found, is_required = tx.keys(owner), tx.requires_signed(owner)
-            is_known = principal.sees_private and (found or is_required)
-            if not is_known and not tx.models(ModelQuery(owner=owner), include_private=principal.sees_private, limit=1):
+            is_known = principal.may(Scope.READ, owner) and (found or is_required)
+            if not is_known and not tx.models(ModelQuery(owner=owner), view=principal.view, limit=1):
                 raise NotFound(f"There is no owner {owner}.", remedy="List what there is with 'hub ls'.")
         return KeyList(owner=owner, requires_signed=is_required, items=tuple(found))
 
@@ -62,7 +62,7 @@ class Attestations:
             InvalidRequest: It is no public EC P-256 key in PEM form, or the name is not printable or too long.
             Conflict: The owner has this key, or another one of that name.
         """
-        require(self.catalog, principal, Scope.ADMIN, Action.KEY_ADD, owner)
+        require(self.catalog, principal, Scope.ADMIN, Action.KEY_ADD, owner, where=owner)
         _require_owner(owner)
         if not 0 < len(name) <= MAX_NAME_CHARS or not name.isprintable():
             raise InvalidRequest(f"A key's name has 1 to {MAX_NAME_CHARS} printable characters.", remedy="Use --name.")
@@ -84,7 +84,7 @@ class Attestations:
         Raises:
             KeyNotFound: The owner has no such key.
         """
-        require(self.catalog, principal, Scope.ADMIN, Action.KEY_REVOKE, owner)
+        require(self.catalog, principal, Scope.ADMIN, Action.KEY_REVOKE, owner, where=owner)
         with self.catalog.begin() as tx:
             found = next((each for each in tx.keys(owner) if key in (each.name, each.fingerprint)), None)
             if found is None:
@@ -96,7 +96,7 @@ class Attestations:
 
     def require_signed(self, principal: Principal, owner: str, is_required: bool) -> None:
         """Say whether pushes to an owner's models must be signed."""
-        require(self.catalog, principal, Scope.ADMIN, Action.KEY_REQUIRE, owner)
+        require(self.catalog, principal, Scope.ADMIN, Action.KEY_REQUIRE, owner, where=owner)
         _require_owner(owner)
         with self.catalog.begin() as tx:
             if tx.set_requires_signed(owner, is_required):

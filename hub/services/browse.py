@@ -1,6 +1,6 @@
 """Browse: look at models, versions, their lineage and the workers that hold them.
 
-Laws: a private model is absent for somebody without a token, in lists and by name; in lineage and among what workers
+Laws: a private model is absent for whoever may not see it, in lists and by name; in lineage and among what workers
 hold it is only counted; pages go by key, so a list that grows while it is read neither repeats nor skips.
 """
 
@@ -66,7 +66,7 @@ class Browse:
         principal.require(Scope.READ)
         place = None if after is None else Cursor.parse(after, sort)
         with self.catalog.read() as tx:
-            found = tx.models(asked, sort=sort, include_private=principal.sees_private, after=place, limit=limit + 1)
+            found = tx.models(asked, sort=sort, view=principal.view, after=place, limit=limit + 1)
         last = found[limit - 1] if len(found) > limit else None
         following = Cursor(last.name, last.updated_at if sort is Sort.UPDATED else None) if last else None
         return ModelPage(items=tuple(found[:limit]), next=str(following) if following else None)
@@ -75,7 +75,7 @@ class Browse:
         """How many models are found, of those the caller may see, and by what they could be narrowed."""
         principal.require(Scope.READ)
         with self.catalog.read() as tx:
-            return tx.facet_counts(asked, include_private=principal.sees_private)
+            return tx.facet_counts(asked, view=principal.view)
 
     def model(self, principal: Principal, name: str) -> Model:
         """One model.
@@ -176,7 +176,7 @@ class Browse:
             links = [link for link in tx.links([version]) if link.child != (name, number)]
             links = [link for link in links if link.edge.digest == version.digest]
             found = tx.versions_at({link.child for link in links} | {(edge.model, edge.number) for edge in parents})
-            private = {} if principal.sees_private else tx.private_among({link.child[0] for link in links})
+            private = tx.hidden_among({link.child[0] for link in links}, principal.view)
         return Lineage(
             version=version,
             parents=tuple(LineageNode(edge=edge, version=_pinned(found, edge)) for edge in parents),
@@ -218,23 +218,23 @@ def _loaded(
 ) -> LoadedVersion:
     reference = _reference(tx, principal, digest)
     calls = {name: SignatureCall(**choice.dump()) for name, choice in choices.items()} if reference else {}
-    is_told = reference is not None or principal.sees_private
+    is_told = reference is not None or principal.view.is_whole
     return LoadedVersion(digest=digest if is_told else None, reference=reference, size_bytes=size, calls=calls)
 
 
 def _quarantined(tx: Transaction, principal: Principal, digest: str, left_s: float) -> QuarantinedVersion:
     reference = _reference(tx, principal, digest)
-    is_told = reference is not None or principal.sees_private
+    is_told = reference is not None or principal.view.is_whole
     return QuarantinedVersion(digest=digest if is_told else None, reference=reference, left_s=round(left_s, 1))
 
 
 def _is_visible(tx: Transaction, principal: Principal, name: str) -> bool:
-    return principal.sees_private or not tx.model(ModelName.parse(name)).is_private
+    return principal.sees(name) or not tx.model(ModelName.parse(name)).is_private
 
 
 def _seen_edges(tx: Transaction, principal: Principal, edges: Sequence[Edge]) -> tuple[list[Edge], int]:
     """Those edges whose other end may be known, and how many there are besides."""
-    private = {} if principal.sees_private else tx.private_among({edge.model for edge in edges})
+    private = tx.hidden_among({edge.model for edge in edges}, principal.view)
     seen = [edge for edge in edges if edge.model not in private]
     return seen, len(edges) - len(seen)
 

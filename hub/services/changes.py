@@ -24,15 +24,25 @@ _MOST_RULES = 10
 _log = structlog.get_logger(__name__)
 
 
-def require(catalog: Catalog, principal: Principal, needed: Scope, action: Action, thing: str) -> None:
-    """Refuse somebody whose scope does not cover what an action needs, and note it. Not inside a transaction.
+def require(
+    catalog: Catalog, principal: Principal, needed: Scope, action: Action, thing: str, *, where: str | None = None
+) -> None:
+    """Refuse somebody who may not do what an action needs, and note it. Not inside a transaction.
+
+    Args:
+        catalog: Where it is noted.
+        principal: Who asks.
+        needed: What the action needs.
+        action: The action.
+        thing: What it would be done to.
+        where: The model or owner it belongs to; None for the hub itself.
 
     Raises:
         Unauthorized: Nobody in particular asks; a token would help.
-        Forbidden: The token is known, but its scope is too small.
+        Forbidden: It is known who asks, but they may not.
     """
     try:
-        principal.require(needed)
+        principal.require(needed, where)
     except Forbidden:
         try:
             _note_denial(catalog, principal, needed, action, thing)

@@ -38,7 +38,7 @@ class Curves:
             InvalidRequest: Points are not well-formed.
             TooLarge: They are too many.
         """
-        require(self.catalog, principal, Scope.WRITE, Action.VERSION_SUMMARIES, f"{name}@{number}")
+        require(self.catalog, principal, Scope.WRITE, Action.VERSION_SUMMARIES, f"{name}@{number}", where=name)
         model = ModelName.parse(name)
         points = sum(len(unpack_points(item.points)) for item in sent.items)
         if points > MAX_POINTS_IN_ALL:

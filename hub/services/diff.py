@@ -101,9 +101,7 @@ def _heads(tx: Transaction, principal: Principal, old: VersionRecord, new: Versi
     if not old.version.kind is new.version.kind is Kind.TRUNK:
         return None
     hanging = [one for one in tx.children(old.version) if one.kind is Kind.HEAD and one.state is State.READY]
-    private = (
-        set() if principal.sees_private else {name for name in {one.model for one in hanging} if _is_private(tx, name)}
-    )
+    private = tx.hidden_among({one.model for one in hanging}, principal.view)
     seen = [one for one in hanging if one.model not in private]
     rows = [_head_row(tx, head, old, new) for head in seen[:MAX_ROWS]]
     rows.sort(key=lambda row: row.fits and row.is_compatible)
@@ -113,10 +111,6 @@ def _heads(tx: Transaction, principal: Principal, old: VersionRecord, new: Versi
         breaking=sum(not (row.fits and row.is_compatible) for row in rows),
         hidden=len(hanging) - len(seen),
     )
-
-
-def _is_private(tx: Transaction, name: str) -> bool:
-    return tx.model(ModelName.parse(name)).is_private
 
 
 def _head_row(tx: Transaction, head: Version, old: VersionRecord, new: VersionRecord) -> HeadRow:

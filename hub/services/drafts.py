@@ -3,18 +3,18 @@
 Law: what a client says is compared here, never believed.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID, uuid4, uuid5
 
-from hub.domain.access import Principal
+from hub.domain.access import Principal, Scope
 from hub.domain.errors import BlobNotFound, Conflict, InvalidRequest, ModelNotFound, QuotaExceeded
 from hub.domain.manifest import Draft, Kind
 from hub.domain.names import ModelName
 from hub.protocol.schemas import BeginPush
 from hub.savedmodel.bundle import Span
-from hub.storage.catalog import PushRecord, Transaction, push_not_found
+from hub.storage.catalog import Announced, PushRecord, Transaction, push_not_found
 
 _KEYED_PUSHES = UUID("6f1f2c1e-8a55-4b7a-9d0e-2b6f0f3f7c11")  # pushes named by an Idempotency-Key
 
@@ -24,13 +24,35 @@ def announced(tx: Transaction, principal: Principal, push_id: UUID, digests: Seq
     found = tx.announced(push_id, digests)
     absent = next((digest for digest in digests if digest not in found), None)
     push = tx.push(push_id) if absent is not None else None
-    if (push.principal if push else found[digests[0]].principal) != principal.name:
-        raise push_not_found(push_id)
+    require_own(principal, push_id, push or found[digests[0]])
     if push is not None and push.completed is not None:
         raise Conflict(f"The push {push_id} is complete; it takes no more bytes.")
     if absent is not None:
         raise BlobNotFound(f"The push {push_id} announced no blob {absent[:80]}.")
     return {digest: found[digest].size for digest in digests}
+
+
+def require_own(principal: Principal, push_id: UUID, push: PushRecord | Announced) -> None:
+    """Refuse who did not begin a push, or may not push to its model any more.
+
+    Raises:
+        PushNotFound: It is somebody else's.
+        Forbidden: Their role or token does not allow it.
+    """
+    if push.principal != principal.identity:
+        raise push_not_found(push_id)
+    principal.require(Scope.WRITE, str(push.model))
+
+
+def had(tx: Transaction, principal: Principal, push_id: UUID, digests: Iterable[str]) -> set[str]:
+    """Which of some blobs the caller has the bytes of, so that it may know that they are here and build on them.
+
+    Who sees every model could read them all; others have what they can read, and what they sent to this push. Digests
+    alone prove nothing: they are in manifests and logs, and without this one would give the bytes to who knows it.
+    """
+    if principal.view.is_whole:
+        return set(digests)
+    return tx.had_by(principal.view, push_id, digests)
 
 
 def require_sizes(announced: Mapping[str, int], stored: Mapping[str, int | None]) -> None:
@@ -106,14 +128,14 @@ def record(principal: Principal, name: ModelName, request: BeginPush, idempotenc
     """The record of a push as it begins; with a key, always under the same id."""
     is_keyed = idempotency_key is not None
     return PushRecord(
-        id=uuid5(_KEYED_PUSHES, f"{principal.name}\0{idempotency_key}") if is_keyed else uuid4(),
+        id=uuid5(_KEYED_PUSHES, f"{principal.identity}\0{idempotency_key}") if is_keyed else uuid4(),
         model=name,
         draft=request.draft,
         alias=request.alias,
         message=request.message,
         card=request.card,
         is_private=request.is_private,
-        principal=principal.name,
+        principal=principal.identity,
         created_at=datetime.now(UTC),
         completed=None,
         attestation=request.attestation,

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 
-from hub.domain.access import Principal, Scope
+from hub.domain.access import Principal, Scope, View
 from hub.domain.lineage import EdgeKind
 from hub.domain.manifest import Kind
 from hub.domain.names import ModelName
@@ -42,7 +42,7 @@ class Families:
         with self.catalog.read() as tx:
             principal.see(tx.model(model))
             centre = tx.version(model, number)
-            walk = _Walk(tx, sees_private=principal.sees_private)
+            walk = _Walk(tx, view=principal.view)
             walk.take([centre])
             for _ in range(depth):
                 walk.step()
@@ -55,7 +55,7 @@ class _Walk:
     """A walk from the centre outwards, as far as it has come."""
 
     tx: Transaction
-    sees_private: bool
+    view: View
     known: dict[VersionKey, Version | None] = field(default_factory=dict)
     frontier: list[Version] = field(default_factory=list)
     ties: dict[tuple[VersionKey, VersionKey, TieKind], str | None] = field(default_factory=dict)
@@ -87,7 +87,7 @@ class _Walk:
         self.is_cut = self.is_cut or len(links) > MAX_LINKS
         pairs = self.tx.successions(self.frontier)
         ends = _ends(links, pairs)
-        private = {} if self.sees_private else self.tx.private_among({model for model, _ in ends})
+        private = self.tx.hidden_among({model for model, _ in ends}, self.view)
         new = [key for key in ends if key not in self.known and key[0] not in private]
         found = {} if is_last else self.tx.versions_at(new)
         there = self.known | found

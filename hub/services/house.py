@@ -5,12 +5,21 @@ answers a private model to somebody who may not see it exactly like an absent on
 
 The verbs, for those who write faces (all are plain functions for the thread pool unless marked ``async``)::
 
-    access.authenticate(authorization: str | None, cookie_token: str | None = None) -> Principal      # Unauthorized
+    access.authenticate(authorization: str | None, session: str | None = None) -> Principal           # Unauthorized
     access.create(principal, CreateToken, *, idempotency_key) -> CreatedToken
     audits.entries(principal, *, since, actor, thing, before, limit) -> AuditPage
     access.revoke(principal, token_id: str) -> None            .tokens(principal) -> TokenList
     browse.models(principal, ModelQuery, *, sort, after, limit) -> ModelPage
     browse.facets(principal, ModelQuery) -> FacetCounts
+    access.report(secrets) -> None
+    people.add_user(principal, name, *, is_admin, email, password) -> User    .users(principal) -> list[User]
+    people.set_password(principal, name, password) -> None     .set_disabled(principal, name, *, is_disabled) -> None
+    people.add_organisation(principal, name) -> None           .organisations(principal) -> list[Organisation]
+    people.members(principal, organisation) -> MemberList      .set_member(principal, organisation, user, role)
+    people.remove_member(principal, organisation, user) -> None
+    sign_ins.with_password(name, password) -> the session's secret             .with_token(secret) -> likewise
+    sign_ins.begin_elsewhere(redirect_uri) -> (url, Errand)    .finish_elsewhere(redirect_uri, errand, answer)
+    sign_ins.sign_out(secret) -> None
     browse.model(principal, name: str) -> Model
     browse.versions(principal, name, *, before, limit) -> VersionPage
     browse.version(principal, name, number: int) -> VersionDetail
@@ -55,10 +64,12 @@ from hub.services.curves import Curves
 from hub.services.diff import Diffs
 from hub.services.families import Families
 from hub.services.health import Health
+from hub.services.people import People
 from hub.services.predict import Predictions
 from hub.services.pull import Pulls
 from hub.services.push import Pushes
 from hub.services.remove import Removals
+from hub.services.sign_in import SignIns
 from hub.services.sweep import Sweeps
 from hub.services.validate import Validations
 from hub.services.yank import Yanks
@@ -75,6 +86,8 @@ class House:
     settings: Settings
     engine: Engine
     access: Access
+    people: People
+    sign_ins: SignIns
     audits: Audits
     browse: Browse
     diffs: Diffs

@@ -18,7 +18,7 @@ from typing import TypeVar
 
 import structlog
 
-from hub.domain.access import Principal, Scope
+from hub.domain.access import Principal, Scope, View
 from hub.domain.errors import HubError, InvalidRequest, NotFound, VersionNotReady
 from hub.domain.manifest import Kind, Manifest
 from hub.domain.names import ModelName, Reference, parse_reference
@@ -85,7 +85,7 @@ class _Question:
     """What is remembered by: two people who see different models ask different questions."""
 
     reference: Reference
-    is_anonymous: bool
+    sees_private: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ class _HeadsKey:
 
     trunk: str
     references: tuple[Reference, ...] | None
-    is_anonymous: bool
+    view: View
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +129,8 @@ class Predictions:
         """
         known = self.known(principal, reference)
         if known is None:
-            known = (await self._search_once(_Question(reference, principal.is_anonymous), principal)).servable
+            question = _Question(reference, principal.sees(str(reference.model)))
+            known = (await self._search_once(question, principal)).servable
         return known
 
     def known(self, principal: Principal, reference: Reference) -> Servable | None:
@@ -140,7 +141,7 @@ class Predictions:
             Forbidden: See ``resolve``.
         """
         principal.require(Scope.READ)
-        found = self._found.get(_Question(reference, principal.is_anonymous))
+        found = self._found.get(_Question(reference, principal.sees(str(reference.model))))
         return None if found is None or found.until < time.monotonic() else found.servable
 
     async def predict(
@@ -172,7 +173,7 @@ class Predictions:
             VersionNotReady: One is being validated, or was rejected.
         """
         named = None if references is None else tuple(references)
-        key = _HeadsKey(trunk.version.reference, named, principal.is_anonymous)
+        key = _HeadsKey(trunk.version.reference, named, principal.view)
         known = self._heads.get(key)
         if known is None or known[1] < time.monotonic():
             if known is not None:  # one caller looks again, the others go on with what is known
@@ -246,7 +247,7 @@ class Predictions:
         with self.catalog.read() as tx:
             for version in tx.children(trunk):
                 model = tx.model(ModelName.parse(version.model))
-                is_seen = not model.is_private or principal.sees_private
+                is_seen = not model.is_private or principal.sees(version.model)
                 if version.state is State.READY and model.kind is Kind.HEAD and is_seen:
                     newest.setdefault(version.model, version)
         return [parse_reference(version.reference) for version in newest.values()]

@@ -93,7 +93,7 @@ class Pulls:
     catalog: Catalog
     blobs: BlobStore
     is_relayed: bool = False
-    _grants: dict[tuple[Principal, str, int], "Grant"] = field(default_factory=dict, repr=False)
+    _grants: dict[tuple[bool, str, int], "Grant"] = field(default_factory=dict, repr=False)
 
     def manifest(self, principal: Principal, name: str, number: int) -> bytes:
         """The canonical bytes of a version's manifest; their sha256 is the version's digest.
@@ -153,8 +153,14 @@ class Pulls:
         return BlobPlaces(items=items, expires_in_s=URL_LIFE_S)
 
     def granted(self, principal: Principal, name: str, number: int) -> "Grant | None":
-        """The grant that `grant` would give, where it is remembered."""
-        found = self._grants.get((principal, name, number))
+        """The grant that `grant` would give, where it is remembered.
+
+        Raises:
+            Unauthorized: Nobody in particular asks, and may not read.
+            Forbidden: It is known who asks, but they may not read.
+        """
+        principal.require(Scope.READ)
+        found = self._grants.get((principal.sees(name), name, number))
         return found if found is not None and found.until >= time.monotonic() else None
 
     def grant(self, principal: Principal, name: str, number: int) -> "Grant":
@@ -173,7 +179,7 @@ class Pulls:
         grant = Grant(version.reference, sizes, time.monotonic() + GRANT_S)
         while len(self._grants) >= _MOST_GRANTS:
             self._grants.pop(next(iter(self._grants)), None)
-        self._grants[principal, name, number] = grant
+        self._grants[principal.sees(name), name, number] = grant
         return grant
 
     def contents(self, principal: Principal, name: str, number: int) -> Manifest:

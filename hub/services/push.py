@@ -9,8 +9,8 @@
 
 Laws: what the client says about its files is only ever compared, never believed; every step can be repeated; until the
 row is there, nothing of a push can be seen, and a crash leaves at most bytes that a sweep finds; a stored blob that is
-found damaged is asked for again. Whoever may push sees every model, so the answer which bytes are here already tells
-nobody anything new.
+found damaged is asked for again. That bytes are here already is told, and believed of who announces them, only where
+the caller has them (`hub.services.drafts.had`): others send them like any, and they are stored once all the same.
 """
 
 import hashlib
@@ -41,21 +41,22 @@ from hub.services.changes import describe, note_verdict, require, set_alias
 from hub.services.drafts import (
     announced,
     check_model,
+    had,
     known_digests,
     quota_exceeded,
     record,
+    require_own,
     require_room,
     require_sizes,
     same_push,
 )
 from hub.services.heads import trunk_signature, with_fit
 from hub.storage.blobs import BlobStore
-from hub.storage.blobs.store import URL_LIFE_S
-from hub.storage.catalog import Catalog, PushRecord, QuotaRecord, Transaction, push_not_found
+from hub.storage.blobs.store import URL_LIFE_S, verified
+from hub.storage.catalog import Catalog, PushRecord, QuotaRecord, Transaction
 from hub.storage.snapshots import NewSnapshot, Snapshots
 
 _SHOWN_MISSING = 20
-_KEYED_PUSHES = UUID("6f1f2c1e-8a55-4b7a-9d0e-2b6f0f3f7c11")  # pushes named by an Idempotency-Key
 _log = structlog.get_logger(__name__)
 
 
@@ -82,7 +83,7 @@ class Pushes:
             InvalidModel: The trunk a head hangs on is not here, or cannot be built on.
             QuotaExceeded: The model's owner would keep more than it may.
         """
-        require(self.catalog, principal, Scope.WRITE, Action.VERSION_PUSH, request.model)
+        require(self.catalog, principal, Scope.WRITE, Action.VERSION_PUSH, request.model, where=request.model)
         if request.alias == LATEST:
             raise InvalidRequest("latest always means the newest ready version.", remedy="Push without an alias.")
         name = ModelName.parse(request.model)
@@ -91,9 +92,9 @@ class Pushes:
         with self.catalog.begin() as tx:
             check_model(tx, name, request.draft.kind)
             require_attested(tx, name, request.draft, request.attestation)
-            trunk_signature(tx, request.draft)
+            trunk_signature(tx, principal, request.draft)
             existing = tx.version_by_content(name, request.draft.content_digest())
-            known = tx.stored(sizes)
+            known = tx.stored(had(tx, principal, push.id, sizes))
             require_sizes(sizes, known)
             if existing is not None and len(known) == len(sizes):
                 return PushTicket(existing=_apply(tx, existing, request, principal))
@@ -107,8 +108,9 @@ class Pushes:
             stored = tx.lease_blobs(push.id, sizes)
             require_room(tx, push)
             going = tx.being_deleted(sizes)
-        absent = [digest for digest in sizes if digest not in stored and digest not in going]
-        missing = {*going, *self._not_here(push.id, absent, is_new=resumed is None)}
+            theirs = had(tx, principal, push.id, sizes)
+        absent = [digest for digest in sizes if digest not in stored & theirs and digest not in going]
+        missing = {*going, *self._not_here(push.id, absent, theirs, is_new=resumed is None)}
         return PushTicket(push_id=push.id, missing=tuple(digest for digest in sizes if digest in missing))
 
     def places(self, principal: Principal, push_id: UUID, digests: Sequence[str], *, relayed: bool) -> BlobPlaces:
@@ -156,11 +158,20 @@ class Pushes:
         with self.catalog.read() as tx:
             wanted = announced(tx, principal, push_id, [digest])[digest]
             tx.require_not_deleting([digest])
+            is_theirs = digest in had(tx, principal, push_id, [digest])
         if size not in (None, wanted):
             raise InvalidRequest(
                 f"Blob {digest} was announced with {wanted} bytes, {size} are coming.", announced=wanted, got=size
             )
-        self.blobs.put(digest, chunks, wanted)
+        if is_theirs:
+            self.blobs.put(digest, chunks, wanted)
+            return
+        checked = verified(digest, chunks, wanted)
+        self.blobs.put(digest, checked, wanted)
+        for _ in checked:  # the store reads nothing where it has the bytes, but who sends must have them too
+            pass
+        with self.catalog.begin() as tx:
+            tx.note_sent(push_id, digest)
 
     def complete(self, principal: Principal, push_id: UUID) -> Version:
         """Publish the version; completing again answers with the same one.
@@ -180,13 +191,15 @@ class Pushes:
             if push.completed is not None:
                 return tx.resolve(push.completed)
             tx.require_not_deleting(sizes)
-            stored = tx.stored(sizes)
+            theirs = had(tx, principal, push_id, sizes)
+            stored = tx.stored(theirs)
             require_sizes(sizes, stored)
-            trunk = trunk_signature(tx, push.draft)
-        arrived = self._arrived(push_id)
-        missing = self.blobs.missing([key for key in sizes if key not in stored and key not in arrived])
+            trunk = trunk_signature(tx, principal, push.draft)
+        missing = self._not_here(push_id, [key for key in sizes if key not in stored], theirs, is_new=False)
         if missing:
-            raise BlobsMissing(f"{len(missing)} announced blobs are not stored.", digests=missing[:_SHOWN_MISSING])
+            shown = [digest for digest in sizes if digest in missing][:_SHOWN_MISSING]
+            raise BlobsMissing(f"{len(missing)} announced blobs are not stored.", digests=shown)
+        arrived = self._arrived(push_id)
         taken = {key: size for key, size in sizes.items() if key in arrived and key not in stored}
         with self.snapshots.making() as made:
             self._fill(made, push, taken)
@@ -200,25 +213,27 @@ class Pushes:
         return version
 
     def _require(self, principal: Principal, push_id: UUID) -> None:
-        require(self.catalog, principal, Scope.WRITE, Action.VERSION_PUSH, str(push_id))
+        """Refuse who may push nowhere; whether they may push to this model is asked when it is known which it is."""
+        where = principal.limit or principal.user
+        require(self.catalog, principal, Scope.WRITE, Action.VERSION_PUSH, str(push_id), where=where)
 
     def _push(self, principal: Principal, push_id: UUID) -> PushRecord:
         self._require(principal, push_id)
         with self.catalog.read() as tx:
             push = tx.push(push_id)
-        if push.principal != principal.name:
-            raise push_not_found(push_id)
+        require_own(principal, push_id, push)
         return push
 
     def _arrived(self, push_id: UUID) -> dict[str, int]:
         return self.blobs.direct.arrived(push_id) if self.blobs.direct is not None else {}
 
-    def _not_here(self, push_id: UUID, absent: list[str], *, is_new: bool) -> list[str]:
-        """Which of the blobs that the catalog does not know were not sent before either."""
+    def _not_here(self, push_id: UUID, absent: list[str], theirs: set[str], *, is_new: bool) -> set[str]:
+        """Which of the blobs that the catalog does not know, or the caller has not, were not sent before either."""
         if is_new and self.blobs.direct is not None:
-            return absent  # asking an object store for each would take longer than it could save
+            return {*absent}  # asking an object store for each would take longer than it could save
         arrived = self._arrived(push_id)
-        return self.blobs.missing([digest for digest in absent if digest not in arrived])
+        unsent = [digest for digest in absent if digest not in arrived]
+        return {*self.blobs.missing(unsent)} | {digest for digest in unsent if digest not in theirs}
 
     def _fill(self, made: NewSnapshot, push: PushRecord, taken: dict[str, int]) -> None:
         def open_blob(digest: str) -> Iterator[bytes]:
@@ -265,7 +280,7 @@ class Pushes:
             if push.completed is not None:
                 return tx.resolve(push.completed)
             _ensure_model(tx, principal, push)
-            trunk_signature(tx, push.draft)
+            trunk_signature(tx, principal, push.draft)
             tx.note_stored(push.draft.blobs() | {digest: len(manifest.canonical())})
             version = tx.version_by_content(push.model, content)
             is_new = version is None

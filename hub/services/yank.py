@@ -32,7 +32,7 @@ class Yanks:
             VersionNotFound: No such version that the caller may see.
             VersionNotReady: It is still validating, or was rejected.
         """
-        require(self.catalog, principal, Scope.WRITE, Action.VERSION_YANK, f"{name}@{number}")
+        require(self.catalog, principal, Scope.WRITE, Action.VERSION_YANK, f"{name}@{number}", where=name)
         model = ModelName.parse(name)
         with self.catalog.begin() as tx:
             principal.see(tx.model(model))
@@ -60,7 +60,7 @@ class Yanks:
             ready = tx.ready_numbers(model)
             links = [link for link in tx.links([version], MAX_DEPENDENTS + 1) if link.child != (name, number)]
             found = tx.versions_at({link.child for link in links})
-            private = {} if principal.sees_private else tx.private_among({link.child[0] for link in links})
+            private = tx.hidden_among({link.child[0] for link in links}, principal.view)
         standing = [(found[link.child], link) for link in links if link.edge.digest == version.digest]
         standing = [(child, link) for child, link in standing if child.state is State.READY]
         seen = [(child, link.edge.kind is EdgeKind.HEAD_OF) for child, link in standing if child.model not in private]

@@ -4,6 +4,7 @@ Laws: a page shows what the REST API would tell the same reader, no more; all st
 model is answered like an absent one.
 """
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from starlette.convertors import Convertor, register_url_convertor
@@ -16,7 +17,7 @@ from hub.domain.names import RESERVED_OWNERS
 from hub.protocol import paths
 from hub.protocol.schemas import VersionDetail
 from hub.services.house import House
-from hub.web import training
+from hub.web import openid, settings, training
 from hub.web.auditing import show_audit
 from hub.web.diff import choose_diff, show_diff
 from hub.web.files import download, show_files
@@ -26,13 +27,13 @@ from hub.web.listing import PAGE_ROWS, show_models, show_owner
 from hub.web.live import live_route, show_workers
 from hub.web.looks import Look, chosen_number, look_at
 from hub.web.reference import show_reference
-from hub.web.session import show_sign_in, sign_in, sign_out
+from hub.web.session import local_path, sign_in, sign_in_form, sign_out
 from hub.web.shell import base_url, render, static_files
 from hub.web.signatures import samples_of, show_signatures
 from hub.web.snippets import push_command, snippets
 from hub.web.tensorboard import board_routes
 from hub.web.tryit import loaded_page, try_form, try_page
-from hub.web.visits import Visit, page_route, route
+from hub.web.visits import Answer, Visit, page_route, route
 
 _OWN_WORDS = frozenset({"login", "logout", "workers", "settings", "static", "docs"})
 
@@ -56,22 +57,25 @@ def routes(house: House) -> list[BaseRoute]:
     """Every path of the dashboard. They answer whatever nobody before them did, so they come last."""
     model = "/{owner:dashboard_word}/{name}"
 
-    async def post_sign_in(request: Request) -> Response:
-        return await sign_in(request, house)
+    def here(answer: Callable[[Request, House], Awaitable[Response]]) -> Answer:
+        async def with_house(request: Request) -> Response:
+            return await answer(request, house)
 
-    async def post_try(request: Request) -> Response:
-        return await try_form(house, request)
+        return with_house
 
     return [
         static_files(),
         page_route(house, "/", show_models),
         page_route(house, "/workers", show_workers),
         live_route(house),
+        *settings.routes(house),
         page_route(house, "/settings/audit", show_audit),
         page_route(house, "/docs/api", show_reference),
-        route("/login", show_sign_in, method="GET"),
-        route("/login", post_sign_in, method="POST"),
-        route("/logout", sign_out, method="POST"),
+        route("/login", here(_show_sign_in), method="GET"),
+        route("/login", here(sign_in), method="POST"),
+        route("/logout", here(sign_out), method="POST"),
+        route(openid.BEGIN, here(openid.go), method="GET"),
+        route(openid.BACK, here(openid.come_back), method="GET"),
         page_route(house, model, _model),
         page_route(house, f"{model}/versions", _versions),
         page_route(house, f"{model}/versions/{{number}}", _version),
@@ -80,7 +84,7 @@ def routes(house: House) -> list[BaseRoute]:
         page_route(house, f"{model}/lineage", lineage_page),
         page_route(house, f"{model}/try", try_page),
         page_route(house, f"{model}/try/state", loaded_page),
-        route(f"{model}/try", post_try, method="POST"),
+        route(f"{model}/try", here(try_form), method="POST"),
         page_route(house, f"{model}/training", training.training),
         page_route(house, f"{model}/training/points", training.points),
         page_route(house, f"{model}/training/curves.csv", training.curves_csv),
@@ -91,6 +95,10 @@ def routes(house: House) -> list[BaseRoute]:
         page_route(house, "/{owner:dashboard_word}", show_owner),
         page_route(house, "/{first:dashboard_word}/{rest:path}", _nothing),
     ]
+
+
+async def _show_sign_in(request: Request, house: House) -> Response:
+    return sign_in_form(request, house, target=local_path(request.query_params.get("next", "/")))
 
 
 def _model(visit: Visit) -> Response:

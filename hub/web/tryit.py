@@ -97,7 +97,7 @@ def loaded_page(visit: Visit) -> Response:
     return JSONResponse({"loaded_on": _loaded_on(visit, chosen_version(visit, model))})
 
 
-async def try_form(house: House, request: Request) -> Response:
+async def try_form(request: Request, house: House) -> Response:
     """``POST /{owner}/{name}/try``: the form, and what it gives."""
     check_same_origin(request)
     sent = await _sent(request)

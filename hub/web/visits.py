@@ -4,7 +4,7 @@ Law: nothing that goes wrong in a page leaves the reader without one.
 """
 
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import uuid4
 
@@ -19,7 +19,7 @@ from hub.domain.access import Principal
 from hub.domain.errors import HubError, InvalidName, ModelNotFound, Unauthorized
 from hub.domain.names import ModelName
 from hub.services.house import House
-from hub.web.session import ask_to_sign_in, principal_of
+from hub.web.session import ask_to_sign_in, check_same_origin, principal_of, read_form
 from hub.web.shell import PACKED, SECURED, problem_page
 
 NUMBER = re.compile(r"[1-9][0-9]{0,8}")
@@ -54,6 +54,7 @@ class Visit:
 
 
 Page = Callable[[Visit], Response]
+Submit = Callable[[Visit, Mapping[str, str]], Response]
 Answer = Callable[[Request], Awaitable[Response]]
 
 
@@ -76,6 +77,23 @@ def page_route(house: House, path: str, page: Page, *, is_packed: bool = True) -
         return await run_in_threadpool(look, request)
 
     return route(path, answer, method="GET", middleware=PACKED if is_packed else SECURED)
+
+
+def form_route(house: House, path: str, submit: Submit) -> Route:
+    """A form of the dashboard that changes something: answered where this very origin sent it."""
+
+    async def answer(request: Request) -> Response:
+        check_same_origin(request)
+        form = await read_form(request)
+
+        def done() -> Response:
+            principal = principal_of(house, request)
+            request.state.principal = principal
+            return submit(Visit(request, house, principal), form)
+
+        return await run_in_threadpool(done)
+
+    return route(path, answer, method="POST")
 
 
 def route(path: str, answer: Answer, *, method: str, middleware: Sequence[Middleware] = PACKED) -> Route:

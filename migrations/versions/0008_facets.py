@@ -14,7 +14,7 @@ from hub.domain.manifest import Manifest
 from hub.domain.signatures import compose
 
 revision = "0008"
-down_revision = "0005"
+down_revision = "0007"
 branch_labels = None
 depends_on = None
 

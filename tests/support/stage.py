@@ -5,6 +5,7 @@ import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import count
 from typing import Any
 
@@ -22,7 +23,11 @@ from hub.protocol.schemas import CreateToken
 SEEN, HIDDEN, ABSENT = "kestrel", "sparrow", "buzzard"  # of one length, so that answers about them are too
 NOBODY = {"nobody": "none", "anybody": "read"}  # without a token, and what they may do: --anonymous
 SCOPES = {"reader": Scope.READ, "writer": Scope.WRITE, "admin": Scope.ADMIN}
-ASKING = (*NOBODY, *SCOPES)
+ROLES = {"outsider": ("zoo", Scope.ADMIN), "org_reader": ("acme", Scope.READ)}  # users, and what they are where
+ROLES |= {"org_writer": ("acme", Scope.WRITE), "org_admin": ("acme", Scope.ADMIN)}
+ASKING = (*NOBODY, *SCOPES, *ROLES, "limited")
+BLIND = (*NOBODY, "outsider", "limited")  # for whom private models of acme do not exist
+WRITERS = ("writer", "admin", "org_writer", "org_admin")
 EXAMPLES_OF = ("ClassifyRequest", "RegressRequest")
 MESSAGES = TENSORFLOW | INFERENCE | dict.fromkeys(EXAMPLES_OF, TENSORFLOW["ExamplesRequest"])
 STATUSES = {"OK": 200, "UNAUTHENTICATED": 401, "PERMISSION_DENIED": 403, "NOT_FOUND": 404, "INVALID_ARGUMENT": 422}
@@ -47,8 +52,19 @@ class Stage:
     def __init__(self, hubs: dict[str, Any], channels: dict[str, grpc.Channel], write: Any, draft_of: Any) -> None:
         self.hubs, self.channels, self.write, self.draft_of = hubs, channels, write, draft_of
         self.root = {policy: hub.admin for policy, hub in hubs.items()}
+        for hub in hubs.values():
+            populate(hub.house.people)
         self.callers = {who: hubs[NOBODY.get(who, "read")].caller(SCOPES.get(who)) for who in ASKING}
+        for who in (*ROLES, "limited"):
+            self.callers[who].http.headers["Authorization"] = f"Bearer {self._secret(who)}"
         self.numbers = count()
+
+    def _secret(self, who: str) -> str:
+        """A user's own token, or one of the hub's own that is limited to the model that everybody may see."""
+        limit = f"acme/{SEEN}" if who == "limited" else None
+        user = replace(HUB, name=who, user=who, roles={who: Scope.ADMIN}) if who in ROLES else HUB
+        asked = CreateToken(name=who, scope=Scope.ADMIN, limit=limit)
+        return self.hubs["read"].house.access.create(user, asked).secret
 
     def ask(self, key: str, who: str, name: str, request: dict[str, Any] | None = None) -> Answer:
         """Ask for a route: status, headers and body, without what differs each time.
@@ -88,9 +104,12 @@ class Stage:
             "url": self.hubs[policy].url,
         }
         facts |= {"first": "nothing", "rest": "of/all/this", "before": number, "after": number, "numbers": number}
+        facts |= {"user": "member"}
         if "{token_id}" in key:
             made = self.hubs[policy].house.access.create(HUB, CreateToken(name="x", scope=Scope.READ))
             facts |= {"token_id": made.token.id}
+        if "{user}" in key or key.endswith("{owner}/remove"):
+            self.hubs[policy].house.people.set_member(HUB, "acme", "member", Scope.READ)
         if "{manifest}" in key:
             facts |= {
                 "manifest": digest_of(self.root[policy].http.get(paths.manifest(f"acme/{HIDDEN}", number)).content)
@@ -115,7 +134,8 @@ class Stage:
 
     def _push(self, policy: str, who: str, name: str, *, is_sent: bool) -> dict[str, Any]:
         """A push of something new: the asker's own, or the administrator's where the asker may not push."""
-        caller = self.callers[who] if who in ("writer", "admin") else self.root[policy]
+        may_push = who in WRITERS or (who == "limited" and name == SEEN)
+        caller = self.callers[who] if may_push else self.root[policy]
         content = self.write(producer=f"push {next(self.numbers)}")
         draft = self.draft_of({"saved_model.pb": content})
         begun = {"model": f"acme/{name}", "draft": draft.model_dump(mode="json")}
@@ -139,6 +159,16 @@ class Stage:
         except grpc.RpcError as error:
             return STATUSES[error.code().name], dict(error.trailing_metadata()), error.details()
         return 200, {}, answer.decode("latin-1")
+
+
+def populate(people: Any) -> None:
+    """Two organisations with their members."""
+    for organisation in ("acme", "zoo"):
+        people.add_organisation(HUB, organisation)
+    for user in (*ROLES, "member"):
+        people.add_user(HUB, user, is_admin=False, email=None, password=None)
+    for user, (organisation, role) in ROLES.items():
+        people.set_member(HUB, organisation, user, role)
 
 
 @contextmanager

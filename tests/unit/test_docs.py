@@ -33,11 +33,10 @@ def test_every_command_on_a_page_is_a_command(page: Path):
     groups = get_command(app).commands
     blocks = "\n".join(re.findall(r"^```sh.*?\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL))
     for line in re.findall(r"^hub ([a-z].*)$", blocks, re.MULTILINE):
-        first, second = [*line.split(), ""][:2]
-        assert first in groups
-        inner = getattr(groups[first], "commands", None)
-        assert inner is None or second in inner
-        options = {
-            option for parameter in (inner[second] if inner else groups[first]).params for option in parameter.opts
-        }
+        words, inner = line.split(), groups
+        while inner:
+            assert words[0] in inner
+            command = inner[words.pop(0)]
+            inner = getattr(command, "commands", None)
+        options = {option for parameter in command.params for option in parameter.opts}
         assert set(re.findall(r"(?<=\s)--[a-z-]+", line.split("#")[0])) <= options

@@ -17,7 +17,15 @@ router = APIRouter(tags=["administration"])
 @router.get(paths.WHOAMI)
 def whoami(asking: Asking) -> WhoAmI:
     """Who the hub thinks is asking."""
-    return WhoAmI(name=asking.name, scope=asking.scope, is_anonymous=asking.is_anonymous, hub_version=__version__)
+    return WhoAmI(
+        name=asking.name,
+        scope=asking.scope,
+        is_anonymous=asking.is_anonymous,
+        user=asking.user,
+        roles=None if asking.roles is None else dict(asking.roles),
+        limit=asking.limit,
+        hub_version=__version__,
+    )
 
 
 @router.get(paths.STATUS)
@@ -34,7 +42,7 @@ def workers(house: HouseDep, asking: Asking) -> WorkerList:
 
 @router.get(paths.TOKENS)
 def tokens(house: HouseDep, asking: Asking) -> TokenList:
-    """All tokens, without their secrets."""
+    """Your tokens, without their secrets; all of them where an administrator asks."""
     return house.access.tokens(asking)
 
 

@@ -69,7 +69,7 @@ async def complete(house: HouseDep, asking: Asking, push_id: UUID, request: Requ
     that is under way.
     """
     running: dict[tuple[str, UUID], asyncio.Task[Version]] = request.app.state.completions
-    key = asking.name, push_id
+    key = asking.identity, push_id
     task = running.get(key)
     if task is None:
         limiter = _limiter(request, "completions", COMPLETIONS_AT_ONCE)

@@ -17,11 +17,14 @@ from uuid import UUID
 from sqlalchemy import select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from hub.domain.access import View
 from hub.domain.errors import NotAvailable
 from hub.domain.names import ModelName
+from hub.domain.versions import State
 from hub.storage.catalog.queries import now
 from hub.storage.catalog.quotas import QuotaQueries
-from hub.storage.catalog.tables import blobs, push_blobs, pushes, version_blobs
+from hub.storage.catalog.tables import blobs, models, push_blobs, pushes, version_blobs, versions
+from hub.storage.catalog.views import shown_private
 
 STEP = 500
 """Digests in one statement."""
@@ -36,14 +39,16 @@ class BlobState(StrEnum):
     LOST = "lost"
 
 
+_GIVEN_OUT = (State.READY.value, State.YANKED.value)
 _HERE = (BlobState.STORED.value, BlobState.CONDEMNED.value)
 
 
 @dataclass(frozen=True, slots=True)
 class Announced:
-    """A blob of a push under way: whose push it is, and the blob's size."""
+    """A blob of a push under way: whose push it is, to which model, and the blob's size."""
 
     principal: str
+    model: str
     size: int
 
 
@@ -56,7 +61,9 @@ class BlobQueries(QuotaQueries):
         Returns:
             Those that are stored.
         """
-        rows = [{"push_id": push_id, "digest": digest, "size": size} for digest, size in sizes.items()]
+        rows = [
+            {"push_id": push_id, "digest": digest, "size": size, "is_sent": False} for digest, size in sizes.items()
+        ]
         for part in _steps(rows):
             self.connection.execute(self._insert(push_blobs).on_conflict_do_nothing(), part)
         return self._save(sizes)
@@ -76,11 +83,29 @@ class BlobQueries(QuotaQueries):
         """What a push under way said of blobs; those that it did not announce are left out."""
         found: dict[str, Announced] = {}
         joined = push_blobs.join(pushes, pushes.c.id == push_blobs.c.push_id)
-        columns = push_blobs.c.digest, push_blobs.c.size, pushes.c.principal
+        columns = push_blobs.c.digest, push_blobs.c.size, pushes.c.principal, pushes.c.model
         query = select(*columns).select_from(joined).where(pushes.c.id == push_id)
         for part in _steps(list(digests)):
             for row in self.connection.execute(query.where(push_blobs.c.digest.in_(part))):
-                found[row.digest] = Announced(row.principal, row.size)
+                found[row.digest] = Announced(row.principal, row.model, row.size)
+        return found
+
+    def note_sent(self, push_id: UUID, digest: str) -> None:
+        """Remember that the bytes of a blob were sent to a push, whole."""
+        is_it = (push_blobs.c.push_id == push_id) & (push_blobs.c.digest == digest)
+        self.connection.execute(update(push_blobs).where(is_it).values(is_sent=True))
+
+    def had_by(self, view: View, push_id: UUID, digests: Iterable[str]) -> set[str]:
+        """Those whose bytes somebody has: they can read a version with them, or have sent them to this push."""
+        sent = select(push_blobs.c.digest).where(push_blobs.c.push_id == push_id, push_blobs.c.is_sent)
+        read = select(version_blobs.c.digest).join(models, models.c.name == version_blobs.c.model)
+        of_version = (versions.c.model == version_blobs.c.model) & (versions.c.number == version_blobs.c.number)
+        is_given_out = models.c.is_private.is_(False) & versions.c.state.in_(_GIVEN_OUT)
+        read = read.join(versions, of_version).where(is_given_out | shown_private(view))
+        found: set[str] = set()
+        for part in _steps(list(digests)):
+            found |= set(self.connection.execute(sent.where(push_blobs.c.digest.in_(part))).scalars())
+            found |= set(self.connection.execute(read.where(version_blobs.c.digest.in_(part)).distinct()).scalars())
         return found
 
     def stored(self, digests: Iterable[str]) -> dict[str, int | None]:

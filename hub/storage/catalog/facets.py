@@ -8,12 +8,14 @@ from collections.abc import Collection, Sequence
 
 from sqlalchemy import ColumnElement, delete, func, insert, or_, select
 
+from hub.domain.access import View
 from hub.domain.facets import Facet, Values
 from hub.domain.names import ModelName
 from hub.protocol.schemas import FacetCounts, ValueCount
 from hub.protocol.search import ModelQuery
 from hub.storage.catalog.queries import Queries
 from hub.storage.catalog.tables import facets, models
+from hub.storage.catalog.views import shown
 
 MOST_COUNTED = 12
 
@@ -29,9 +31,9 @@ class FacetQueries(Queries):
         if rows:
             self.connection.execute(insert(facets), rows)
 
-    def facet_counts(self, asked: ModelQuery, *, include_private: bool) -> FacetCounts:
+    def facet_counts(self, asked: ModelQuery, *, view: View) -> FacetCounts:
         """How many models there are, and each facet's commonest values among them."""
-        wanted = narrowed(asked, include_private=include_private)
+        wanted = narrowed(asked, view)
         kinds = self._counted(models.c.kind, wanted)
         found = {"kind": kinds, "owner": self._counted(models.c.owner, wanted)}
         number = func.count().label("number")
@@ -61,9 +63,9 @@ class FacetQueries(Queries):
         return tuple(ValueCount(value=value, models=number) for value, number in rows)
 
 
-def narrowed(asked: ModelQuery, *, include_private: bool) -> list[ColumnElement[bool]]:
+def narrowed(asked: ModelQuery, view: View) -> list[ColumnElement[bool]]:
     """What holds of the models that are asked for."""
-    wanted: list[ColumnElement[bool]] = [] if include_private else [models.c.is_private.is_(False)]
+    wanted: list[ColumnElement[bool]] = [] if view.is_whole else [shown(view)]
     if asked.owner is not None:
         wanted.append(models.c.owner == asked.owner)
     if asked.kind is not None:

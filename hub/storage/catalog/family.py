@@ -3,14 +3,16 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ScalarSelect, and_, func, or_, select, tuple_
+from sqlalchemy import ScalarSelect, and_, func, not_, or_, select, tuple_
 
+from hub.domain.access import View
 from hub.domain.lineage import Edge, EdgeKind
 from hub.domain.manifest import Kind
 from hub.domain.names import ModelName
 from hub.domain.versions import State, Version
 from hub.storage.catalog.lookup import VersionLookup
 from hub.storage.catalog.tables import edges, models, versions
+from hub.storage.catalog.views import shown
 
 VersionKey = tuple[str, int]
 
@@ -80,9 +82,11 @@ class FamilyQueries(VersionLookup):
         found = self._find(tuple_(versions.c.model, versions.c.number).in_(list(keys))) if keys else []
         return {(version.model, version.number): version for version in found}
 
-    def private_among(self, names: Collection[str]) -> dict[str, Kind]:
-        """The kind of each of those models that is private."""
-        query = select(models.c.name, models.c.kind).where(models.c.name.in_(list(names)), models.c.is_private)
+    def hidden_among(self, names: Collection[str], view: View) -> dict[str, Kind]:
+        """The kind of each of those models that does not exist for a view."""
+        if view.is_whole or not names:
+            return {}
+        query = select(models.c.name, models.c.kind).where(models.c.name.in_(list(names)), not_(shown(view)))
         return {name: Kind(kind) for name, kind in self.connection.execute(query)}
 
     def ready_numbers(self, name: ModelName) -> list[tuple[int, int | None]]:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from sqlalchemy import ColumnElement, Select, delete, func, select, update
 
+from hub.domain.access import View
 from hub.domain.errors import Conflict, HasDependents, ModelNotFound
 from hub.domain.facets import OF_CARD, facets_of_card
 from hub.domain.lineage import EdgeKind
@@ -16,6 +17,7 @@ from hub.storage.catalog.facets import FacetQueries, narrowed
 from hub.storage.catalog.queries import AnyRow, now
 from hub.storage.catalog.quotas import QuotaQueries
 from hub.storage.catalog.tables import aliases, edges, models, pushes, versions
+from hub.storage.catalog.views import shown
 
 
 class ModelQueries(FacetQueries, QuotaQueries):
@@ -65,7 +67,7 @@ class ModelQueries(FacetQueries, QuotaQueries):
         asked: ModelQuery = EVERYTHING,
         *,
         sort: Sort = Sort.NAME,
-        include_private: bool,
+        view: View,
         after: Cursor | None = None,
         limit: int,
     ) -> list[Model]:
@@ -74,11 +76,11 @@ class ModelQueries(FacetQueries, QuotaQueries):
         Args:
             asked: Which ones.
             sort: By name, or those first that changed last.
-            include_private: Whether private models are shown, and counted among the heads.
+            view: Which private models are shown, and counted among the heads.
             after: The last of the page before, in the same order.
             limit: How many at most.
         """
-        query = select(models).where(*narrowed(asked, include_private=include_private)).limit(limit)
+        query = select(models).where(*narrowed(asked, view)).limit(limit)
         if sort is Sort.UPDATED:
             query = query.order_by(models.c.updated_at.desc(), models.c.name)
         else:
@@ -86,7 +88,7 @@ class ModelQueries(FacetQueries, QuotaQueries):
         if after is not None:
             query = query.where(_is_after(after))
         rows = self.connection.execute(query).all()
-        return self._models(rows, self._heads([row.name for row in rows], include_private=include_private))
+        return self._models(rows, self._heads([row.name for row in rows], view))
 
     def set_card(self, name: ModelName, card: str) -> None:
         """Replace the model's card (Markdown).
@@ -145,7 +147,7 @@ class ModelQueries(FacetQueries, QuotaQueries):
             for row in rows
         ]
 
-    def _heads(self, names: Sequence[str], *, include_private: bool) -> dict[str, int]:
+    def _heads(self, names: Sequence[str], view: View) -> dict[str, int]:
         """How many heads have a ready version on one of a model's."""
         pushed = (versions.c.model == edges.c.model) & (versions.c.number == edges.c.number)
         joined = edges.join(versions, pushed).join(models, models.c.name == edges.c.model)
@@ -153,11 +155,9 @@ class ModelQueries(FacetQueries, QuotaQueries):
             select(edges.c.parent_model, func.count(edges.c.model.distinct()))
             .select_from(joined)
             .where(edges.c.kind == EdgeKind.HEAD_OF.value, edges.c.parent_model.in_(names))
-            .where(versions.c.state == State.READY.value)
+            .where(versions.c.state == State.READY.value, shown(view))
             .group_by(edges.c.parent_model)
         )
-        if not include_private:
-            query = query.where(models.c.is_private.is_(False))
         return dict(self.connection.execute(query).all())
 
     def _latest(self, names: Iterable[str]) -> dict[str, int]:

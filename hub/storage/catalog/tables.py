@@ -7,6 +7,8 @@ sweep takes them. ``blobs`` says which bytes there are: the store is asked only 
 ``summaries`` says of a version that it has ``curves``, whose rows are in the order in which they are listed.
 ``quotas`` has what an owner may keep and the sum of what it keeps, see `hub.storage.catalog.quotas`.
 ``facets`` are what lists of models are narrowed by: a model's card and its newest ready version say them.
+``owners`` are users and organisations, of one space of names; a model's owner need not be there. ``push_blobs.is_sent``
+are those whose bytes the pusher has shown to have.
 ``audit`` is only ever added to and outlives what it names; triggers hold that, see migration 0003.
 ``migrations/`` leads here step by step; a test holds the two equal.
 """
@@ -200,6 +202,37 @@ push_blobs = Table(
     Column("push_id", Uuid, ForeignKey("pushes.id", ondelete="CASCADE"), primary_key=True),
     Column("digest", DigestText, primary_key=True, index=True),
     Column("size", BigInteger, nullable=False),
+    Column("is_sent", Boolean, nullable=False),
+)
+
+owners = Table(
+    "owners",
+    METADATA,
+    Column("name", Name, primary_key=True),
+    Column("kind", String(16), nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+)
+
+users = Table(
+    "users",
+    METADATA,
+    Column("name", Name, ForeignKey("owners.name"), primary_key=True),
+    Column("is_admin", Boolean, nullable=False),
+    Column("email", Plain, unique=True),
+    Column("password_hash", Text),
+    Column("issuer", Plain),
+    Column("subject", Plain),
+    Column("disabled_at", UtcTime),
+    UniqueConstraint("issuer", "subject"),
+)
+
+members = Table(
+    "members",
+    METADATA,
+    Column("organisation", Name, ForeignKey("owners.name"), primary_key=True),
+    Column("user", Name, ForeignKey("users.name"), primary_key=True, index=True),
+    Column("role", String(16), nullable=False),
+    Column("since", UtcTime, nullable=False),
 )
 
 summaries = Table(
@@ -243,6 +276,18 @@ tokens = Table(
     Column("expires_at", UtcTime),
     Column("last_used_at", UtcTime),
     Column("revoked_at", UtcTime),
+    Column("user", Name, ForeignKey("users.name"), index=True),
+    Column("limited_to", Name),
+)
+
+sessions = Table(
+    "sessions",
+    METADATA,
+    Column("secret_sha256", String(64), primary_key=True),
+    Column("user", Name, ForeignKey("users.name"), index=True),
+    Column("token_id", String(64), ForeignKey("tokens.id")),
+    Column("created_at", UtcTime, nullable=False),
+    Column("expires_at", UtcTime, nullable=False, index=True),
 )
 
 audit = Table(

@@ -7,7 +7,9 @@ from hub.storage.catalog.dump import DumpQueries
 from hub.storage.catalog.family import FamilyQueries
 from hub.storage.catalog.inspecting import InspectionQueries
 from hub.storage.catalog.models import ModelQueries
+from hub.storage.catalog.people import PeopleQueries
 from hub.storage.catalog.pushes import PushQueries
+from hub.storage.catalog.sessions import SessionQueries
 from hub.storage.catalog.sweeping import SweepQueries
 from hub.storage.catalog.tokens import TokenQueries
 from hub.storage.catalog.versions import VersionQueries
@@ -20,6 +22,8 @@ class Transaction(
     PushQueries,
     SweepQueries,
     TokenQueries,
+    PeopleQueries,
+    SessionQueries,
     AuditQueries,
     AttestationQueries,
     CurveQueries,

@@ -217,7 +217,7 @@ def test_a_push_says_what_it_announced(catalog: Catalog, make: Any) -> None:
         tx.add_push(push)
         tx.lease_blobs(push.id, {make.digest("one"): 3})
         asked = [make.digest("one"), make.digest("two")]
-        assert tx.announced(push.id, asked) == {make.digest("one"): Announced("ada", size=3)}
+        assert tx.announced(push.id, asked) == {make.digest("one"): Announced("ada", "acme/trunk", size=3)}
         assert tx.announced(uuid4(), asked) == {}
 
 

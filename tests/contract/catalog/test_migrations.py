@@ -3,7 +3,7 @@
 import sqlite3
 import subprocess
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,12 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import create_engine, inspect, text
 
-from hub.domain.access import HUB
+from hub.domain.access import HUB, Scope, Token
 from hub.domain.audit import Action
-from hub.domain.errors import NotAvailable
+from hub.domain.errors import NotAvailable, PushNotFound
 from hub.domain.manifest import Kind
 from hub.domain.names import ModelName
+from hub.storage.catalog import Session
 from hub.storage.catalog.catalog import Catalog
 from hub.storage.catalog.engine import parse_url
 from hub.storage.catalog.migrate import downgrade, migrate, newest_revision
@@ -122,6 +123,7 @@ def populated(database_url: str, make: Any) -> str:
             principal="ada",
             created_at=at,
         )
+        insert("tokens", id="t1", name="laptop", scope="write", secret_sha256="a" * 64, created_at=at)
     engine.dispose()
     return database_url
 
@@ -191,6 +193,34 @@ def test_a_populated_database_is_found_by_what_its_models_take(populated: str) -
         found = tx.model(NAME).facets
     catalog.close()
     assert found == {"task": ("words",), "tag": ("a", "b"), "dtype": ("float32",), "input": ("3",)}
+
+
+def test_tokens_and_models_from_before_there_were_people_stay_what_they_were(populated: str, make: Any) -> None:
+    url = parse_url(populated)
+    migrate(url, "0003")
+    migrate(url)
+    catalog = Catalog(populated)
+    with catalog.begin() as tx:
+        token = tx.token_by_secret("a" * 64)
+        assert token is not None
+        assert (token.name, token.scope, token.user, token.limit) == ("laptop", Scope.WRITE, None, None)
+        assert not tx.is_free("acme")
+        assert tx.account("acme") is None
+        with pytest.raises(PushNotFound):
+            tx.push(make.push().id)
+        tx.add_user("ada", is_admin=False, email=None, password_hash=None)
+        for key, limit in (("b", None), ("c", "acme")):
+            made = Token(id=key, name=key, scope=Scope.READ, user="ada", limit=limit, created_at=datetime.now(UTC))
+            tx.add_token(made, key * 64)
+        tx.add_session("d" * 64, Session("ada", None, datetime.now(UTC) + timedelta(days=1)))
+    catalog.close()
+    assert downgrade(url, "0003") == "0003"
+    assert migrate(url) == newest_revision()
+    catalog = Catalog(populated)
+    with catalog.read() as tx:
+        assert [token.name for token in tx.tokens()] == ["laptop"]
+        assert tx.users() == []
+    catalog.close()
 
 
 def test_a_database_that_was_not_migrated_fails_its_check_and_says_what_to_do(database_url: str) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from hub.domain.access import View
 from hub.domain.errors import (
     Conflict,
     ModelNotFound,
@@ -14,6 +15,8 @@ from hub.domain.names import ModelName
 from hub.domain.versions import State
 from hub.protocol.search import Cursor, ModelQuery
 from hub.storage.catalog.catalog import Catalog
+
+NOBODYS = View(frozenset(), None)
 
 
 def test_a_model_comes_back_as_it_was_made(catalog: Catalog, make: Any) -> None:
@@ -89,7 +92,7 @@ def test_models_are_found_by_owner_kind_and_text(catalog: Catalog, make: Any) ->
             return [model.name for model in tx.models(asked, limit=10, include_private=include_private)]
 
         assert names() == ["acme/head", "acme/trunk", "zoo/hidden_one"]
-        assert names(include_private=False) == ["acme/head", "acme/trunk"]
+        assert names(view=NOBODYS) == ["acme/head", "acme/trunk"]
         assert names(owner="zoo") == ["zoo/hidden_one"]
         assert names(kind=Kind.HEAD) == ["acme/head"]
         assert names(search="lIONS") == ["acme/head"]

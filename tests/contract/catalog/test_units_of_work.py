@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from hub.domain.access import HUB
 from hub.domain.errors import (
     Conflict,
     InvalidRequest,
@@ -45,7 +46,7 @@ def test_what_is_not_committed_is_not_seen(catalog: Catalog, make: Any) -> None:
     with catalog.begin() as tx:
         make.add(tx, make.TRUNK, "one")
         with catalog.read() as other:
-            assert other.models(include_private=True, limit=10) == []
+            assert other.models(view=HUB.view, limit=10) == []
 
 
 @pytest.mark.slow
@@ -82,12 +83,12 @@ def test_many_readers_and_writers_at_once_all_get_their_turn(catalog: Catalog, m
             with catalog.begin() as tx:
                 make.ready(tx, ModelName("acme", f"m{index}"), f"{index} {round_number}")
             with catalog.read() as tx:
-                tx.models(include_private=True, limit=100)
+                tx.models(view=HUB.view, limit=100)
 
     with ThreadPoolExecutor(16) as pool:
         list(pool.map(work, range(16)))
     with catalog.read() as tx:
-        assert [model.latest for model in tx.models(include_private=True, limit=100)] == [5] * 16
+        assert [model.latest for model in tx.models(view=HUB.view, limit=100)] == [5] * 16
 
 
 @pytest.mark.parametrize(

@@ -19,39 +19,58 @@ from hub.domain.lineage import Edge, EdgeKind
 from hub.protocol import paths
 from hub.web import pages
 from tests.support.curves import put_curves
-from tests.support.stage import ABSENT, ASKING, HIDDEN, NOBODY, SEEN, Stage, set_up
+from tests.support.stage import ABSENT, ASKING, BLIND, HIDDEN, NOBODY, SEEN, Stage, set_up
 
 ADD = f"add a row to TABLE: what {', '.join(ASKING)} get, in this order"
 
 
 def whoever(status: int = 200) -> tuple[str, str]:
     """The same for everybody, whatever there is."""
-    return (" ".join([str(status)] * 5),) * 2
+    return (" ".join([str(status)] * len(ASKING)),) * 2
 
 
 def reads(status: int = 200, *, refused: int = 401) -> tuple[str, str]:
     """Answered to readers."""
-    return (f"{refused} {status} {status} {status} {status}",) * 2
+    return (f"{refused}{f' {status}' * 9}",) * 2
 
 
 def sees(status: int = 200, *, refused: int = 401) -> tuple[str, str]:
     """Answered to readers; where they may not see the model, it is absent."""
-    return reads(status, refused=refused)[0], f"{refused} 404 {status} {status} {status}"
+    hidden = f"{refused} 404 {status} {status} {status} 404 {status} {status} {status} 404"
+    return reads(status, refused=refused)[0], hidden
 
 
 def changes(status: int = 200) -> tuple[str, str]:
     """Answered to writers."""
-    return (f"401 401 403 {status} {status}",) * 2
+    start = f"401 401 403 {status} {status} 403 403 {status} {status}"
+    return f"{start} {status}", f"{start} 403"
+
+
+def pushes(status: int = 200) -> tuple[str, str]:
+    """Answered to writers about their own push; another's is absent for who may push somewhere."""
+    start = f"401 401 403 {status} {status} 404 404 {status} {status}"
+    return f"{start} {status}", f"{start} 404"
 
 
 def rules(status: int = 200) -> tuple[str, str]:
-    """Answered to administrators."""
-    return (f"401 401 403 403 {status}",) * 2
+    """Answered to administrators of the hub."""
+    return (f"401 401 403 403 {status} 403 403 403 403 403",) * 2
+
+
+def keeps(status: int = 200, *, others: int | None = None, refused: int = 401) -> tuple[str, str]:
+    """Answered to administrators of the hub, and to users about what is theirs."""
+    return (f"{refused} {refused} 403 403 {status}{f' {others or status}' * 4} 403",) * 2
+
+
+def administers(status: int = 200, *, refused: int = 401) -> tuple[str, str]:
+    """Answered to administrators of the hub and of acme; for who is no member of it there is no acme."""
+    return (f"{refused} {refused} 403 403 {status} 404 403 403 {status} 404",) * 2
 
 
 MODEL = "/api/v1/models/{owner}/{name}"
 VERSION = f"{MODEL}/versions/{{number}}"
 PUSH = "/api/v1/pushes/{push_id}"
+MEMBERS = "/api/v1/owners/{owner}/members"
 V1, V2, PAGE = "/v1/models/{owner}/{name}", "/v2/models/{owner}/{name}", "/{owner}/{name}"
 TABS = ("versions", "versions/{number}", "versions/{number}/files/{path}", "signatures", "files")
 SERVING = (V1, f"{V1}/versions/{{number}}", f"{V1}/labels/{{label}}")
@@ -87,15 +106,19 @@ TABLE: dict[str, tuple[str, str]] = {
     f"PUT {MODEL}/aliases/{{alias}}": changes(),
     f"POST {MODEL}/heads:predict": sees(422),  # it has no heads
     "POST /api/v1/pushes": changes(201),
-    f"POST {PUSH}/places": changes(),
-    f"PUT {PUSH}/blobs/{{digest}}": changes(204),
-    f"POST {PUSH}/complete": changes(),
+    f"POST {PUSH}/places": pushes(),
+    f"PUT {PUSH}/blobs/{{digest}}": pushes(204),
+    f"POST {PUSH}/complete": pushes(),
     "GET /api/v1/whoami": whoever(),
     "GET /api/v1/status": whoever(),
     "GET /api/v1/workers": reads(),
-    "GET /api/v1/tokens": rules(),
-    "POST /api/v1/tokens": rules(201),
-    "DELETE /api/v1/tokens/{token_id}": rules(204),
+    "GET /api/v1/tokens": keeps(),
+    "POST /api/v1/tokens": keeps(201),
+    "DELETE /api/v1/tokens/{token_id}": keeps(204, others=404),
+    "POST /api/v1/tokens:report": whoever(202),
+    f"GET {MEMBERS}": ("401 404 200 200 200 404 200 200 200 404",) * 2,
+    f"PUT {MEMBERS}/{{user}}": administers(),
+    f"DELETE {MEMBERS}/{{user}}": administers(204),
     "GET /api/v1/admin/audit": rules(),
     **{f"GET {path}": whoever() for path in ("/healthz", "/readyz", "/metrics")},
     **{f"GET {path}": sees() for path in (*SERVING, *OIP)},
@@ -107,8 +130,6 @@ TABLE: dict[str, tuple[str, str]] = {
     **{f"GET {path}/ready": sees() for path in OIP},
     **{f"GET {path}/infer": whoever(405) for path in OIP},
     **{f"POST {path}/infer": sees() for path in OIP},
-    **{f"GET {path}": reads(refused=303) for path in ("/", "/workers")},  # to where one signs in
-    **{f"GET {path}": sees(refused=303) for path in (PAGE, f"{PAGE}/versions", f"{PAGE}/versions/{{number}}")},
     f"GET {PAGE}/diff/{{before}}..{{after}}": sees(refused=303),
     f"GET {PAGE}/diff": sees(303, refused=303),  # to the page of the two versions
     **{f"GET {PAGE}/{page}": sees(refused=303) for page in ("lineage", "try", "try/state")},
@@ -118,12 +139,19 @@ TABLE: dict[str, tuple[str, str]] = {
     f"GET {PAGE}/tensorboard/{{numbers}}": whoever(308),
     f"GET {PAGE}/tensorboard/{{numbers}}/{{rest}}": sees(404, refused=303),
     f"POST {PAGE}/tensorboard/{{numbers}}/{{rest}}": sees(404, refused=303),
-    **{f"GET {path}": whoever(404) for path in ("/{first}", "/{first}/{rest}")},
-    **{f"GET {path}": reads(refused=303) for path in ("/", "/workers", "/workers/live", "/{owner}")},
+    **{f"GET {path}": reads(refused=303) for path in ("/", "/workers", "/workers/live", "/{owner}")},  # to the sign-in
     **{f"GET {path}": sees(refused=303) for path in (PAGE, *(f"{PAGE}/{tab}" for tab in TABS))},
     "GET /docs/api": whoever(),
-    "GET /settings/audit": ("303 303 403 403 200",) * 2,
+    "GET /settings/audit": ("303 303 403 403 200 403 403 403 403 403",) * 2,
     "GET /{first}/{rest}": whoever(404),
+    "GET /settings/tokens": keeps(refused=303),
+    "POST /settings/tokens": keeps(refused=303),
+    "POST /settings/tokens/{token_id}/revoke": keeps(303, others=404, refused=303),
+    "GET /settings/access": ("303 303 200 200 200 200 200 200 200 200",) * 2,
+    "POST /settings/access/{owner}/set": administers(303, refused=303),
+    "POST /settings/access/{owner}/remove": administers(303, refused=303),
+    "GET /login/openid": whoever(503),  # this hub has no provider
+    "GET /login/openid/back": whoever(401),
     "GET /login": whoever(),
     "POST /login": whoever(401),  # with a token that is none
     "POST /logout": whoever(303),
@@ -144,6 +172,13 @@ SPEC = {"modelSpec": {"name": "acme/{name}"}}
 EXAMPLES = {"input": {"exampleList": {}}}
 CURVES = put_curves({(".", "loss"): [(0, 1.0), (1, 0.5)]}).model_dump(mode="json")
 STRANGER = {"headers": {"Origin": "{url}"}, "data": {"token": "nobody's"}}
+FORM = {"headers": {"Origin": "{url}"}}
+FORMS_OF_SETTINGS = {
+    "/settings/tokens": {"name": "made", "scope": "read"},
+    "/settings/tokens/{token_id}/revoke": {},
+    "/settings/access/{owner}/set": {"user": "member", "role": "read"},
+    "/settings/access/{owner}/remove": {"user": "member"},
+}
 REQUESTS: dict[str, dict[str, Any]] = {
     "GET /api/v1/resolve": {"params": {"ref": "acme/{name}@{number}"}},
     "GET /api/v1/diff": {"params": {"from": "acme/{name}@{number}", "to": "acme/{name}"}},
@@ -157,9 +192,12 @@ REQUESTS: dict[str, dict[str, Any]] = {
     f"POST {MODEL}/heads:predict": {"json": {"inputs": INPUTS}},
     f"POST {PUSH}/places": {"json": {"digests": ["{pushed}"]}},
     "POST /api/v1/tokens": {"json": {"name": "made", "scope": "read"}},
+    "POST /api/v1/tokens:report": {"json": {"secrets": ["nobody's"]}},
+    f"PUT {MEMBERS}/{{user}}": {"json": {"role": "read"}},
     **{f"POST {path}:predict": {"json": {"instances": X}} for path in SERVING},
     **{f"POST {path}:{verb}": {"json": {"examples": [{}]}} for path in SERVING for verb in ("classify", "regress")},
     **{f"POST {path}/infer": {"json": {"inputs": INPUTS}} for path in OIP},
+    **{f"POST {path}": FORM | {"data": data} for path, data in FORMS_OF_SETTINGS.items()},
     **{f"POST {path}": STRANGER for path in ("/login", "/logout")},
     f"POST {PAGE}/try": {"headers": {"Origin": "{url}"}, "data": {"json.x": "[[1, 2]]"}},
     f"{RPC}.PredictionService/Predict": SPEC | {
@@ -218,7 +256,7 @@ def test_everybody_gets_what_the_table_says(stage: Stage, key: str) -> None:
 
 @pytest.mark.parametrize("key", TABLE)
 def test_a_private_model_is_like_an_absent_one_for_whoever_may_not_see_it(stage: Stage, key: str) -> None:
-    for who in NOBODY:
+    for who in NOBODY if "{push_id}" in key else BLIND:
         if "{name}" in f"{key} {REQUESTS.get(key)}" or "/pushes" in key:
             hidden, absent = (
                 stage.ask(key, who, HIDDEN, REQUESTS.get(key)),

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from hub.cli import admin
 from hub.cli.main import app
 
 Hub = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -18,7 +19,12 @@ NESTED = [
     for group in app.registered_groups
     for info in (group.typer_instance.registered_commands if group.typer_instance else [])
 ]
-COMMANDS = [(name,) for name in TOP] + NESTED
+PEOPLE = [
+    ("admin", str(group.name), str(info.name))
+    for group in admin.app.registered_groups
+    for info in (group.typer_instance.registered_commands if group.typer_instance else [])
+]
+COMMANDS = [(name,) for name in TOP] + NESTED + PEOPLE
 WRONG_USAGE, UNREACHABLE = 2, 3
 
 
@@ -76,6 +82,8 @@ def test_without_arguments_the_commands_are_listed(hub: Hub):
         ("alias", "set", "acme/echo:stable", "zero"),
         ("login", "ftp://hub.example.org"),
         ("token", "create", "ci", "--scope", "everything"),
+        ("token", "create", "ci", "--scope", "read", "--limit", "Not/AName"),
+        ("admin", "org", "set", "acme", "ada", "owner"),
         ("verify", "./no-such-directory"),
         ("verify", "no-such-directory"),
         ("serve", "--port", "99999"),
