@@ -29,7 +29,7 @@ WRONG_USAGE, UNREACHABLE = 2, 3
 
 
 def test_the_surface_is_all_there():
-    expected = "serve demo login whoami inspect push pull predict ls show versions lineage yank rm verify"
+    expected = "serve demo login whoami inspect push pull predict ls show versions diff lineage yank rm verify"
     assert sorted(TOP) == sorted(expected.split())
     nested = {" ".join(command) for command in NESTED}
     assert nested >= {
