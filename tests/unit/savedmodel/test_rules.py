@@ -10,6 +10,7 @@ from hub.savedmodel.op_policy import REASONS, policies, probable_package
 from hub.savedmodel.rules import RULES, bounded, clip, finding
 
 DOCUMENT = Path(__file__).parents[3] / "docs/reference/rules.md"
+HUB = Path(__file__).parents[3] / "hub"
 
 
 @pytest.mark.parametrize("rule_id", sorted(RULES))
@@ -22,6 +23,16 @@ def test_every_rule_is_documented_with_its_severity(rule_id):
 def test_no_rule_is_documented_that_does_not_exist():
     documented = set(re.findall(r"^\| `([a-z0-9.-]+)` \|", DOCUMENT.read_text(), re.MULTILINE))
     assert documented == RULES.keys()
+
+
+def test_what_the_probe_tells_beside_the_rules_is_documented():
+    told = {
+        found
+        for source in ("runtime/probe.py", "runtime/journal.py", "services/validate.py")
+        for found in re.findall(r'"(probe\.[a-z-]+)"', (HUB / source).read_text())
+    }
+    bullets = "".join(re.findall(r"^\* (`probe.*)$", DOCUMENT.read_text(), re.MULTILINE))
+    assert set(re.findall(r"`(probe\.[a-z-]+)`", bullets)) == told - RULES.keys()
 
 
 def test_errors_answer_whether_it_is_servable_or_safe():
