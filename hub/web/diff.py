@@ -4,15 +4,17 @@ Laws: the page shows what ``GET /api/v1/diff`` would tell the same reader; which
 is shown too, is in its URL.
 """
 
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from starlette.responses import RedirectResponse, Response
 
 from hub.domain.errors import VersionNotFound
 from hub.domain.names import ModelName
 from hub.domain.tensors import format_shape
+from hub.protocol import paths
 from hub.protocol.diffs import TensorRow, VersionDiff
 from hub.web.formats import bytes_text
+from hub.web.kin import WORDS
 from hub.web.shell import base_url, render
 from hub.web.visits import NUMBER, Visit
 
@@ -33,15 +35,15 @@ def show_diff(visit: Visit) -> Response:
     return render(
         visit.request,
         "diff.html",
+        api=f"{paths.DIFF}?" + urlencode(references | ({"all": "true"} if is_whole else {})),
         model=model,
         diff=found,
         is_whole=is_whole,
         markdown=markdown(found, base_url(visit.request) + visit.request.url.path),
         bars=bars(found.tensors.rows),
         marks=_MARKS,
-        api_query=references | ({"all": "true"} if is_whole else {}),
+        words=WORDS,
         swapped=_path(found.after.model, found.after.number, found.before.model, found.before.number),
-        token=not visit.principal.is_anonymous,
     )
 
 

@@ -10,14 +10,13 @@ from urllib.parse import urlencode
 
 from starlette.responses import Response
 
-from hub.domain.errors import VersionNotFound
 from hub.domain.impact import Impact
-from hub.domain.versions import Model
 from hub.protocol import paths
 from hub.protocol.family import MAX_DEPTH, Family
 from hub.web.kin import WORDS, Node, picture
 from hub.web.layers import BOX_HEIGHT, BOX_WIDTH, draw
-from hub.web.shell import base_url, render
+from hub.web.looks import look_at
+from hub.web.shell import render
 from hub.web.visits import Visit
 
 DEFAULT_DEPTH = 2
@@ -26,53 +25,29 @@ _MAX_OPEN = 8
 
 def lineage_page(visit: Visit) -> Response:
     """``/{owner}/{name}/lineage``."""
-    name = visit.model_name
-    model = visit.house.browse.model(visit.principal, name)
-    number = visit.number("impact") or chosen_version(visit, model)
-    if number is None:
-        return render(visit.request, "lineage.html", model=model, family=None)
-    asked = visit.number("depth")
+    withdrawn = visit.number("impact")
+    look = look_at(visit, "lineage", "version" if withdrawn is None else "impact")
+    name, version = look.model.name, look.version
+    if version is None:
+        return render(visit.request, "lineage.html", api=paths.model(name), look=look, family=None)
+    number, asked = version.number, visit.number("depth")
     depth = asked if asked is not None and asked <= MAX_DEPTH else DEFAULT_DEPTH
     family = visit.house.families.around(visit.principal, name, number, depth)
-    impact = None
-    if visit.number("impact") is not None:
-        impact = visit.house.yanks.impact(visit.principal, name, number)
+    impact = None if withdrawn is None else visit.house.yanks.impact(visit.principal, name, number)
     opened = frozenset(visit.request.query_params.getlist("open")[:_MAX_OPEN])
     return render(
         visit.request,
         "lineage.html",
-        model=model,
+        api=f"{paths.family(name, number)}?depth={depth}",
+        look=look,
         family=family,
-        current=family.relatives[0].version,
         depths=[(each, _link(name, number, each)) for each in range(1, MAX_DEPTH + 1)],
         impact=impact,
         impact_link=_link(name, number, depth, impact=number) if impact is None else _link(name, number, depth),
         words=WORDS,
         **_drawing(family, impact, opened, lambda **more: _link(name, number, depth, **more)),
         **_focused(family, visit.request.query_params.get("focus")),
-        twin=f"{paths.family(name, number)}?depth={depth}",
-        api_command=f"curl -s '{base_url(visit.request)}{paths.family(name, number)}?depth={depth}'",
     )
-
-
-def chosen_version(visit: Visit, model: Model) -> int | None:
-    """The version in the URL, else the newest that is ready, else the newest; None where there is none.
-
-    Raises:
-        VersionNotFound: What is in the URL is no number.
-    """
-    text = visit.request.query_params.get("version")
-    if text:
-        number = visit.number("version")
-        if number is None:
-            raise VersionNotFound(
-                f"{text[:40]!r} is not a version number.", remedy=f"See /{model.name}/versions for those there are."
-            )
-        return number
-    if model.latest is not None:
-        return model.latest
-    newest = visit.house.browse.versions(visit.principal, model.name, limit=1).items
-    return newest[0].number if newest else None
 
 
 def _link(name: str, number: int, depth: int, **more: Any) -> str:

@@ -48,8 +48,8 @@ class Look:
         return f"{home}/{self.tab}?version={number}" if self.tab else f"{home}/versions/{number}"
 
 
-def look_at(visit: Visit, tab: str) -> Look:
-    """Find what a tab with ``?version=`` is about.
+def look_at(visit: Visit, tab: str, field: str = "version") -> Look:
+    """Find what a tab with ``?version=``, or another field with a number, is about.
 
     Raises:
         ModelNotFound: No such model that the reader may see.
@@ -57,7 +57,7 @@ def look_at(visit: Visit, tab: str) -> Look:
     """
     browse, name = visit.house.browse, visit.model_name
     model = browse.model(visit.principal, name)
-    chosen = chosen_number(visit.request.query_params.get("version", ""), name)
+    chosen = chosen_number(visit.request.query_params.get(field, ""), name)
     number = chosen or newest_number(visit, model)
     detail = browse.version(visit.principal, name, number) if number else None
     return Look(model, detail, chosen, tab)

@@ -13,7 +13,7 @@ from starlette.routing import BaseRoute
 
 from hub.domain.access import Scope
 from hub.domain.errors import Forbidden, HubError, Invalid, InvalidRequest, NotFound, Unauthorized
-from hub.protocol import people
+from hub.protocol import paths, people
 from hub.protocol.schemas import CreatedToken, CreateToken
 from hub.services.house import House
 from hub.web.shell import base_url, render
@@ -61,6 +61,7 @@ def _token_page(
         visit.request,
         "tokens.html",
         status=status,
+        api=paths.TOKENS,
         tokens=visit.house.access.tokens(visit.principal, mine=True).items,
         filled=filled,
         key=uuid4().hex,
@@ -122,6 +123,7 @@ def _access(visit: Visit, *, problem: HubError | None = None, status: int = 200)
         visit.request,
         "access.html",
         status=status,
+        api=people.members(ruled[0].name) if ruled else paths.WHOAMI,
         organisations=[visit.house.people.members(visit.principal, each.name) for each in ruled],
         problem=problem,
         roles=tuple(Scope),

@@ -15,8 +15,10 @@ from starlette.responses import Response, StreamingResponse
 from hub.domain.curves import MAX_CURVES, MAX_TAG_CHARS, Curve, SummariesFacts
 from hub.domain.errors import InvalidRequest
 from hub.domain.versions import Model
+from hub.protocol import paths
 from hub.protocol.codecs.drawn import csv_lines, packed_for
 from hub.protocol.schemas import VersionDetail
+from hub.web.looks import Look, chosen_number
 from hub.web.shell import render
 from hub.web.snippets import push_command
 from hub.web.visits import NUMBER, Visit
@@ -74,10 +76,16 @@ class View:
 
     @classmethod
     def of(cls, visit: Visit, offered: Sequence[int], latest: int | None) -> "View":
-        """Read it from the URL; by default the newest ready version, or the newest that has curves."""
+        """Read it from the URL; by default the newest ready version, or the newest that has curves.
+
+        Raises:
+            VersionNotFound: The version that was chosen on another tab is no number.
+        """
         query = visit.request.query_params
+        chosen = chosen_number(query.get("version", ""), visit.model_name)
         asked = [int(text) for text in query.get("versions", "").split(",")[:50] if NUMBER.fullmatch(text.strip())]
         default = [latest] if latest in offered or not offered else list(offered[:1])
+        default = [chosen] if chosen is not None else default
         numbers = list(dict.fromkeys(asked)) or [number for number in default if number is not None]
         axis = query.get("x", "")
         return cls(
@@ -123,7 +131,8 @@ def training(visit: Visit) -> Response:
     return render(
         visit.request,
         "training.html",
-        model=model,
+        api=paths.curves(name, view.numbers[0]) if view.numbers else paths.model(name),
+        look=_look(visit, model, view),
         view=view,
         known=known,
         tag_count=len(tags),
@@ -133,6 +142,16 @@ def training(visit: Visit) -> Response:
         others=[number for number in offered if number not in view.numbers][:MAX_CHOICES],
         push_command=f"{push_command(model, _detail(visit, model))} --summaries ./logs",
     )
+
+
+def _look(visit: Visit, model: Model, view: View) -> Look:
+    """The one version that the page is about; of several, the page is about the model."""
+    if len(view.numbers) != 1:
+        return Look(model, None, None, "training")
+    query, number = visit.request.query_params, view.numbers[0]
+    is_chosen = "version" in query or "versions" in query
+    detail = visit.house.browse.version(visit.principal, model.name, number)
+    return Look(model, detail, number if is_chosen else None, "training")
 
 
 def _detail(visit: Visit, model: Model) -> VersionDetail | None:

@@ -23,7 +23,7 @@ from hub.domain.errors import HubError, InvalidRequest, TooLarge
 from hub.domain.manifest import Kind
 from hub.domain.names import parse_reference
 from hub.domain.signatures import Signature
-from hub.domain.versions import Model, State
+from hub.domain.versions import State
 from hub.protocol import paths
 from hub.protocol.codecs import tfserving
 from hub.protocol.frames import Tensor
@@ -34,7 +34,7 @@ from hub.telemetry import metrics, timing
 from hub.telemetry.timing import Timing
 from hub.web.calls import Call, heads_call, predict_call
 from hub.web.inputs import Field, body_of, fields_of, filled
-from hub.web.lineage import chosen_version
+from hub.web.looks import Look, look_at
 from hub.web.results import Output, output_of
 from hub.web.session import check_same_origin, principal_of
 from hub.web.shell import base_url, render
@@ -54,10 +54,14 @@ _Result = TypeVar("_Result")
 class Form:
     """What the page is about: a version, one of its signatures, and the fields for that."""
 
-    model: Model
-    detail: VersionDetail | None
+    look: Look
     signature: Signature | None
     fields: list[Field] | None
+
+    @property
+    def detail(self) -> VersionDetail | None:
+        """The version."""
+        return self.look.detail
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +97,8 @@ def try_page(visit: Visit) -> Response:
 
 def loaded_page(visit: Visit) -> Response:
     """``GET /{owner}/{name}/try/state``: whether the version is in a worker's memory, for the script to tell."""
-    model = visit.house.browse.model(visit.principal, visit.model_name)
-    return JSONResponse({"loaded_on": _loaded_on(visit, chosen_version(visit, model))})
+    version = look_at(visit, "try").version
+    return JSONResponse({"loaded_on": _loaded_on(visit, version.number if version else None)})
 
 
 async def try_form(request: Request, house: House) -> Response:
@@ -113,7 +117,7 @@ async def try_form(request: Request, house: House) -> Response:
     if detail is None or signature is None or form.fields is None:
         return await run_in_threadpool(_show, visit, form, None)
     fields = filled(form.fields, sent)
-    form = Form(form.model, detail, signature, fields)
+    form = Form(form.look, signature, fields)
     ask = _ask_heads if sent.get("ask") == "heads" else _ask
     try:
         result = await _unless_left(request, ask(visit, detail, signature, fields))
@@ -152,17 +156,15 @@ def _read(body: bytes) -> dict[str, str]:
 
 
 def _form(visit: Visit) -> Form:
-    browse, name = visit.house.browse, visit.model_name
-    model = browse.model(visit.principal, name)
-    number = chosen_version(visit, model)
-    if number is None:
-        return Form(model, None, None, None)
-    detail = browse.version(visit.principal, name, number)
+    look = look_at(visit, "try")
+    detail = look.detail
+    if detail is None:
+        return Form(look, None, None)
     asked = visit.request.query_params.get("signature", "")
     signature = detail.signatures.get(asked) or default_signature(detail.signatures)
     if signature is None or detail.version.state not in _CALLABLE:
-        return Form(model, detail, signature, None)
-    return Form(model, detail, signature, fields_of(signature, _samples(visit, detail, signature)))
+        return Form(look, signature, None)
+    return Form(look, signature, fields_of(signature, _samples(visit, detail, signature)))
 
 
 def _samples(visit: Visit, detail: VersionDetail, signature: Signature) -> dict[str, Tensor]:
@@ -242,7 +244,7 @@ def _show(visit: Visit, form: Form, result: Result | None) -> Response:
         response = render(visit.request, "try_result.html", status=status, result=result)
         response.headers[_PART] = "result"
         return response
-    facts: dict[str, Any] = {"model": form.model, "detail": detail, "signature": signature, "fields": form.fields}
+    facts: dict[str, Any] = {"look": form.look, "signature": signature, "fields": form.fields}
     if detail is not None and signature is not None:
         version = detail.version
         query = {"version": version.number, "signature": signature.name}
@@ -252,10 +254,11 @@ def _show(visit: Visit, form: Form, result: Result | None) -> Response:
             "loaded_on": _loaded_on(visit, version.number),
             "has_heads": _has_heads(visit, detail),
             "numbers": _numbers(visit, version.number),
-            "twin": paths.version(version.model, version.number),
             "max_bytes": MAX_FORM_BYTES,
         }
-    return render(visit.request, "try.html", status=status, result=result, **facts)
+    name = form.look.model.name
+    api = paths.version(name, detail.version.number) if detail else paths.model(name)
+    return render(visit.request, "try.html", status=status, api=api, result=result, **facts)
 
 
 def _numbers(visit: Visit, current: int) -> list[int]:

@@ -14,6 +14,7 @@ import uvicorn
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
 from hub.api.app import create_app
+from hub.domain.access import HUB
 from hub.domain.digests import digest_of
 from hub.domain.lineage import Edge, EdgeKind
 from hub.domain.manifest import BlobRef, Draft, File, Kind, Manifest, TensorEntry
@@ -30,6 +31,7 @@ from hub.storage.catalog import Catalog
 from hub.storage.snapshots import Snapshots
 from hub.web import pages
 from tests.browser.walk import watch
+from tests.support.curves import put_curves
 
 CARD = """---
 task: image-embedding
@@ -196,6 +198,8 @@ def seed(house: House) -> None:
         tx.set_card(ModelName.parse("acme/shapes"), CARD)
         tx.set_private(ModelName.parse("lab/secret-head"), True)
         tx.yank(ModelName.parse("acme/shapes"), 1, "Trained on the wrong split.")
+    fallen = [(step, 1 / (1 + step)) for step in range(40)]
+    house.curves.put(HUB, "acme/shapes", 2, put_curves({("train", "loss"): fallen, ("held-out", "loss"): fallen}))
 
 
 def furnished(folder: Path, settings: Settings, *, is_migrated: bool = True) -> House:

@@ -231,6 +231,7 @@ def test_a_page_names_its_twin_for_machines(context: BrowserContext, hub: Any) -
     for path in [path for path in PAGES if path != "/login"]:
         page.goto(hub.url + path)
         twin = page.locator("link[rel=alternate][type='application/json']").get_attribute("href")
+        expect(page.locator("#api-curl")).to_have_text(re.compile(rf"curl -s '?{re.escape(hub.url + str(twin))}'?$"))
         answer = context.request.get(f"{hub.url}{twin}")
         assert answer.ok, twin
         json.loads(answer.body())

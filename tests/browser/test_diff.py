@@ -136,7 +136,9 @@ def test_two_versions_are_chosen_and_compared(context: BrowserContext, hub: Any)
     page.get_by_label("with @2", exact=True).check()
     page.get_by_role("button", name="Compare").click()
     assert page.url == f"{hub.url}/shop/net/diff/1..2"
-    expect(page.get_by_role("status")).to_contain_text("Compatible Every call of shop/net@1 still works on shop/net@2.")
+    expect(page.locator(".verdict-line")).to_contain_text(
+        "Compatible Every call of shop/net@1 still works on shop/net@2."
+    )
     row = page.get_by_role("row", name="encoded").first
     expect(row).to_contain_text("compatible signature.added")
     expect(page.locator(".sides tr.same")).to_have_count(0)
@@ -155,7 +157,7 @@ def test_two_versions_are_chosen_and_compared(context: BrowserContext, hub: Any)
 def test_a_break_is_named_in_words_with_the_heads_that_break(context: BrowserContext, hub: Any) -> None:
     page = context.new_page()
     page.goto(f"{hub.url}/shop/net/diff/1..3")
-    expect(page.get_by_role("status")).to_contain_text("Breaking Callers of shop/net@1 break on shop/net@3.")
+    expect(page.locator(".verdict-line")).to_contain_text("Breaking Callers of shop/net@1 break on shop/net@3.")
     expect(page.get_by_text("signature features was removed", exact=True)).to_be_visible()
     resized = page.get_by_role("row", name="serving_default").filter(has_text="image")
     expect(resized).to_contain_text("breaking input.resized")

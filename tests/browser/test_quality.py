@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page
 from tests.browser.walk import PAGES, RULED, TROUBLE, watch
 
 MOST_BYTES = 60_000
-MOST_REQUESTS = 8
+MOST_REQUESTS = 10
 BACKGROUND = {"light": "rgb(255, 255, 255)", "dark": "rgb(16, 19, 23)"}
 
 

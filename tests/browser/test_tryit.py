@@ -148,7 +148,7 @@ def test_it_works_without_scripts(chromium: Browser, hub: RunningHub) -> None:
     page = context.new_page()
     page.goto(f"{hub.url}/login?next=/demo/shares/try")
     page.get_by_label("Token", exact=True).fill(hub.token)
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Use the token").click()
     page.get_by_label("picture as JSON").fill("[[1")
     page.get_by_role("button", name="Run", exact=True).click()
     expect(page.get_by_role("alert")).to_contain_text("not JSON")

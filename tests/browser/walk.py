@@ -3,8 +3,6 @@
 Law: a page is listed in each form that looks different: with and without what it lists, for whoever may see more.
 """
 
-import re
-
 from playwright.sync_api import BrowserContext, ConsoleMessage
 
 PAGES = [
@@ -20,8 +18,17 @@ PAGES = [
     "/acme/shapes/signatures?version=3",
     "/acme/shapes/files",
     "/acme/shapes/files?version=1&q=kernel&tensors=2",
+    "/acme/shapes/training",
+    "/acme/shapes/lineage",
+    "/acme/shapes/lineage?impact=2",
+    "/acme/shapes/try",
+    "/acme/shapes/try?version=3",
+    "/acme/shapes/diff/1..2",
+    "/acme/shapes/diff/2..2?all=1",
+    "/acme/shapes/diff/2..acme/words@1",
     "/acme/colour-head",
     "/acme/colour-head/signatures",
+    "/acme/colour-head/try",
     "/acme/words",
     "/acme/waiting",
     "/acme/waiting/files",
@@ -30,12 +37,16 @@ PAGES = [
     "/login",
 ]
 """What everybody sees."""
-RULED = ["/settings/audit", "/settings/audit?actor=nobody&since=2026-01-01", "/lab/secret-head"]
+RULED = [
+    "/settings/tokens",
+    "/settings/access",
+    "/settings/audit",
+    "/settings/audit?actor=nobody&since=2026-01-01",
+    "/lab/secret-head",
+]
 """What only an administrator sees."""
 TROUBLE = {"/acme/absent": 404, "/nowhere": 404, "/acme/shapes/versions/99": 404}
 """Where something is wrong, and the status it is told with."""
-NOT_YET = re.compile(r"/(?:training|lineage|try|settings/tokens|settings/access)(?:\?|$)")
-"""Linked already, made elsewhere; to go with the pages' arrival."""
 VIOLATIONS = "addEventListener('securitypolicyviolation', event => console.error('CSP ' + event.violatedDirective))"
 
 

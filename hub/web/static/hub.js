@@ -85,6 +85,11 @@ export function enable(root) {
 
 enable(document);
 
+// On a narrow screen the tabs scroll; the one that is shown is in sight.
+for (const tab of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll(".tabs > [aria-current]"))) {
+  tab.scrollIntoView({ block: "nearest", inline: "center" });
+}
+
 const theme = /** @type {HTMLButtonElement | null} */ (document.querySelector("button[data-theme-switch]"));
 if (theme) {
   const root = document.documentElement;

@@ -1,6 +1,8 @@
 // @ts-check
 // Runs the form without leaving the page, and makes pictures into numbers. Without this file the form is simply sent.
 
+import { enable } from "./hub.js";
+
 const LOOK_AFTER_MS = 300;
 const LOOK_EVERY_MS = 1000;
 const DIGITS = 4;
@@ -102,6 +104,7 @@ function bench(form, result) {
   const buttons = /** @type {HTMLButtonElement[]} */ ([...form.querySelectorAll("button[type=submit]")]);
   const cancel = /** @type {HTMLButtonElement} */ (form.querySelector("[data-cancel]"));
   const version = form.dataset.version ?? "";
+  const loading = document.getElementById("loading");
   /** @type {AbortController | undefined} */
   let running;
 
@@ -142,11 +145,12 @@ function bench(form, result) {
       const page = new DOMParser().parseFromString(text, "text/html");
       if (answer.headers.get("hub-part") === "result") {
         result.replaceChildren(...page.body.childNodes);
-        showCopies(result);
+        enable(result);
       } else {
         result.replaceChildren(...(page.querySelector("main")?.childNodes ?? []));
       }
       tell(answer.ok ? "Answered" : "Refused");
+      if (answer.ok && loading) loading.hidden = true;
     } catch {
       tell(signal.aborted ? "Cancelled" : "The hub did not answer. Run it again.");
     } finally {
@@ -177,24 +181,6 @@ function bench(form, result) {
   form.addEventListener("keydown", (event) => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) form.requestSubmit(buttons[0]);
   });
-}
-
-/** Copy buttons of what has just arrived. @param {Element} part */
-function showCopies(part) {
-  for (const button of /** @type {NodeListOf<HTMLButtonElement>} */ (part.querySelectorAll("button[data-copy]"))) {
-    button.hidden = false;
-    button.addEventListener("click", async () => {
-      const source = document.getElementById(button.dataset.copy ?? "");
-      if (!source) return;
-      try {
-        await navigator.clipboard.writeText(source.textContent ?? "");
-        button.textContent = "Copied";
-      } catch {
-        getSelection()?.selectAllChildren(source);
-        button.textContent = "Selected";
-      }
-    });
-  }
 }
 
 if (form && result) bench(form, result);
