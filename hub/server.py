@@ -55,6 +55,7 @@ from hub.services.predict import Predictions
 from hub.services.principals import KnownPrincipals
 from hub.services.pull import Pulls
 from hub.services.push import Pushes
+from hub.services.rates import Rates, Shares
 from hub.services.remove import Removals
 from hub.services.sign_in import SignIns
 from hub.services.sweep import Sweeps
@@ -133,7 +134,8 @@ def furnish(
         curves=Curves(catalog),
         sweeps=open_sweeps(settings, catalog, blobs),
         health=Health(catalog, blobs, engine, partial(sandbox.in_force, settings.sandbox), counted_elsewhere),
-        predictions=Predictions(catalog, snapshots, engine),
+        predictions=Predictions(catalog, snapshots, engine, Shares(settings.share_in_flight)),
+        rates=Rates(settings.rate_per_s, settings.rate_burst),
     )
 
 

@@ -4,6 +4,7 @@ Laws: read once, frozen; an argument beats the environment, the environment beat
 """
 
 import ipaddress
+import math
 import os
 from pathlib import Path
 from typing import Annotated, Literal
@@ -43,6 +44,9 @@ class Settings(BaseSettings):
         push_life_s: How long a push may be under way before it is given up.
         request_max_bytes: Largest predict body.
         requests_in_flight: Predictions one API process may have waiting before callers are told to come back.
+        caller_share: Share of those that one user, one of the hub's own tokens, or all without one may have waiting.
+        rate_per_s: Requests that change something, a second, of one caller; 0 for any number.
+        rate_burst: As many at once of one who was quiet before.
         answer_max_bytes: Largest answer to a prediction, as tensors.
         answer_max_elements: Most numbers and texts in such an answer: as JSON they take several times their bytes.
         batch_max_rows: Rows of the largest batch that is computed at once.
@@ -84,6 +88,9 @@ class Settings(BaseSettings):
     answer_max_bytes: Annotated[int, Field(ge=1024, le=250 * _MIB)] = 128 * _MIB
     answer_max_elements: Annotated[int, Field(ge=1)] = 16 * _MIB
     requests_in_flight: Annotated[int, Field(ge=1)] = 256
+    caller_share: Annotated[float, Field(gt=0, le=1)] = 0.75
+    rate_per_s: Annotated[float, Field(ge=0)] = 100.0
+    rate_burst: Annotated[int, Field(ge=1)] = 1_000
     batch_max_rows: Annotated[int, Field(ge=1, le=65_536)] = 64
     batch_delay_ms: Annotated[float, Field(ge=0, le=10_000)] = 0.0
     predict_deadline_s: Annotated[float, Field(gt=0)] = 60.0
@@ -98,6 +105,11 @@ class Settings(BaseSettings):
         """API processes beside the hub's own."""
         cores = len(os.sched_getaffinity(0))
         return (self.api_processes or min(4, max(1, cores // 2))) - 1
+
+    @property
+    def share_in_flight(self) -> int:
+        """Predictions that one caller may have waiting in one API process."""
+        return math.ceil(self.requests_in_flight * self.caller_share)
 
     @property
     def rpc_port(self) -> int:

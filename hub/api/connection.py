@@ -28,9 +28,10 @@ from typing import Any, cast
 from starlette.types import Scope
 from uvicorn import Config
 from uvicorn._types import ASGI3Application
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
 from hub.api.front import Front, Reply, Straight, Withdraw
+from hub.api.patience import PatientConnection
 
 ZERO_COPY = "http.response.zerocopysend"
 _PIECE_BYTES = 2 << 20
@@ -42,7 +43,7 @@ _MODEST_DIGITS = 7
 _senders = ThreadPoolExecutor(max(2, os.cpu_count() or 1), thread_name_prefix="send-file")
 
 
-class Connection(HttpToolsProtocol):
+class Connection(PatientConnection):
     """A connection whose requests know the zero copy send extension, and that answers some without a task."""
 
     def __init__(self, config: Config, *args: Any, **kwargs: Any) -> None:
@@ -74,6 +75,7 @@ class Connection(HttpToolsProtocol):
         if self._held is None:
             super().on_body(body)
         else:
+            self.came_bytes += len(body)
             self._pieces.append(body)
 
     def on_message_complete(self) -> None:
@@ -137,6 +139,7 @@ class Connection(HttpToolsProtocol):
                 turn = _senders.submit(moving.turn, offset, min(_TURN_BYTES, end - offset))
                 moved = await asyncio.wrap_future(turn)
                 offset += moved
+                self.taken_bytes += moved
                 if offset < end and moved < _TURN_BYTES:
                     await self._writable(moving.socket)
         except (BrokenPipeError, ConnectionResetError):
@@ -153,9 +156,11 @@ class Connection(HttpToolsProtocol):
     async def _writable(self, socket: int) -> None:
         ready: Future[None] = self.loop.create_future()
         self.loop.add_writer(socket, _settle, ready)
+        self.is_blocked = True
         try:
             await ready
         finally:
+            self.is_blocked = False
             self.loop.remove_writer(socket)
 
 

@@ -13,6 +13,7 @@ from hub.domain.names import MAX_NUMBER
 from hub.services.house import House
 
 MAX_PAGE = 200
+_READING = frozenset({"GET", "HEAD"})
 WITHOUT_NUL = r"^[^\x00]*$"
 
 
@@ -24,11 +25,21 @@ async def _house(request: Request) -> House:
 HouseDep = Annotated[House, Depends(_house)]
 
 
-async def _asking(request: Request, house: HouseDep) -> Principal:
+async def _sending(request: Request, house: HouseDep) -> Principal:
     authorization = request.headers.get("authorization")
     if house.access.remembers(authorization):
         return house.access.authenticate(authorization)
     return await to_thread.run_sync(house.access.authenticate, authorization)
+
+
+Sending = Annotated[Principal, Depends(_sending)]
+"""Who asks, where rates do not count: the bytes of a push that was let in."""
+
+
+async def _asking(request: Request, house: HouseDep, sending: Sending) -> Principal:
+    if request.method not in _READING:
+        house.rates.admit(sending)
+    return sending
 
 
 Asking = Annotated[Principal, Depends(_asking)]

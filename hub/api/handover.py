@@ -42,11 +42,10 @@ class OutletConnection(Connection):
         """Give what is not served here to ``hand_over``: the bytes that were read, and a descriptor that is its own."""
         super().__init__(config, *args, **kwargs)
         self._hand_over = hand_over
-        self._is_between = True
 
     def data_received(self, data: bytes) -> None:
         """See uvicorn; what is not for an outlet goes to the hub."""
-        is_at_rest = self._is_between and not self.pipeline and (self.cycle is None or self.cycle.response_complete)
+        is_at_rest = self.is_between and not self.pipeline and (self.cycle is None or self.cycle.response_complete)
         if not is_at_rest or is_served(data):
             super().data_received(data)
             return
@@ -54,16 +53,6 @@ class OutletConnection(Connection):
         transport.pause_reading()
         self._hand_over(data, os.dup(transport.get_extra_info("socket").fileno()))
         transport.abort()  # closes this process's descriptor only
-
-    def on_message_begin(self) -> None:
-        """See uvicorn."""
-        self._is_between = False
-        super().on_message_begin()
-
-    def on_message_complete(self) -> None:
-        """See uvicorn."""
-        super().on_message_complete()
-        self._is_between = True
 
 
 async def not_served(scope: Scope, receive: Receive, send: Send) -> None:

@@ -39,6 +39,8 @@ def problem_response(error: HubError, request_id: str | None, /, **more: str) ->
 
 
 def _headers(error: HubError) -> dict[str, str]:
+    if "retry_after_s" in error.facts:
+        return {"Retry-After": str(error.facts["retry_after_s"])}
     if error.status in RETRY_AFTER_S:
         return {"Retry-After": str(RETRY_AFTER_S[error.status])}
     if isinstance(error, Unauthorized):

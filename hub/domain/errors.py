@@ -14,6 +14,7 @@
     │   ├── TokenNotFound
     │   ├── KeyNotFound
     │   └── OwnerNotFound
+    ├── TooSlow                   408  the request did not come in time
     ├── Conflict                  409  the state forbids it
     │   ├── BlobsMissing
     │   ├── VersionNotReady
@@ -141,6 +142,12 @@ class OwnerNotFound(NotFound):
     """No such user or organisation."""
 
     code = "owner-not-found"
+
+
+class TooSlow(HubError):
+    """The request did not come in time."""
+
+    code, status = "too-slow", 408
 
 
 class Conflict(HubError):

@@ -3,6 +3,7 @@
 Law: what is tried is counted before it is known how it ends, so that many at once are many; memory is bounded.
 """
 
+import math
 import threading
 import time
 from collections import deque
@@ -43,7 +44,9 @@ class Attempts:
             self._tried[key] = tried  # at the end: those that are not used go first
         if is_too_many:
             raise Overloaded(
-                "That was tried too often.", remedy=f"Wait {round(self.within_s / 60) or 1} minutes, then try again."
+                "That was tried too often.",
+                remedy=f"Wait {round(self.within_s / 60) or 1} minutes, then try again.",
+                retry_after_s=math.ceil(self.within_s),
             )
 
     def forget(self, key: str) -> None:

@@ -48,6 +48,7 @@ The verbs, for those who write faces (all are plain functions for the thread poo
     curves.rows(principal, name, number) -> (Curve, Points), …  .versions(principal, name) -> numbers
     sweeps.run() -> SweepReport                                 .look() -> SweepReport
     health.status() -> HubStatus
+    rates.admit(principal) -> None
     predictions: see hub/services/predict.py
 """
 
@@ -68,6 +69,7 @@ from hub.services.people import People
 from hub.services.predict import Predictions
 from hub.services.pull import Pulls
 from hub.services.push import Pushes
+from hub.services.rates import Rates
 from hub.services.remove import Removals
 from hub.services.sign_in import SignIns
 from hub.services.sweep import Sweeps
@@ -103,4 +105,5 @@ class House:
     sweeps: Sweeps
     health: Health
     predictions: Predictions
+    rates: Rates
     closing: asyncio.Event = field(default_factory=asyncio.Event)

@@ -11,7 +11,7 @@ waits for that.
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar
@@ -24,8 +24,9 @@ from hub.domain.manifest import Kind, Manifest
 from hub.domain.names import ModelName, Reference, parse_reference
 from hub.domain.signatures import Signature, choose_signature, compose
 from hub.domain.versions import State, Version
-from hub.engine.engine import Engine, Target
+from hub.engine.engine import Engine, Inferred, Target
 from hub.protocol.frames import Tensor
+from hub.services.rates import Shares
 from hub.storage.catalog import Catalog
 from hub.storage.snapshots import Snapshots
 from hub.telemetry import tracing
@@ -110,6 +111,7 @@ class Predictions:
     catalog: Catalog
     snapshots: Snapshots
     engine: Engine
+    shares: Shares
     _found: dict[_Question, _Found] = field(default_factory=dict, repr=False)
     _searches: dict[_Question, "asyncio.Task[_Found]"] = field(default_factory=dict, repr=False)
     _callables: dict[str, _Callable] = field(default_factory=dict, repr=False)
@@ -145,18 +147,61 @@ class Predictions:
         return None if found is None or found.until < time.monotonic() else found.servable
 
     async def predict(
-        self, servable: Servable, signature: str, tensors: Sequence[Tensor], deadline_s: float, priority: int = 0
+        self,
+        principal: Principal,
+        servable: Servable,
+        signature: str,
+        tensors: Sequence[Tensor],
+        deadline_s: float,
+        priority: int = 0,
     ) -> list[Tensor]:
         """Run one signature on inputs that fit it.
 
         Raises:
             ModelFailed: The model raised on these inputs.
-            Overloaded: Too many predictions wait already.
+            Overloaded: Too many predictions wait already, in all or of this principal.
             WorkerLost: The worker died meanwhile; the request may be sent again.
             DeadlineExceeded: It took longer than ``deadline_s``.
         """
         tracing.note({"hub.model": servable.version.reference})
-        return await self.engine.infer(servable.target, signature, tensors, deadline_s, priority)
+        with self.shares.inside(principal):
+            return await self.engine.infer(servable.target, signature, tensors, deadline_s, priority)
+
+    def start(
+        self,
+        principal: Principal,
+        servable: Servable,
+        signature: str,
+        tensors: Sequence[Tensor],
+        deadline_s: float,
+        priority: int,
+        tell: Callable[[Inferred], None],
+    ) -> Callable[[], None] | None:
+        """Run one signature at once, where a worker can be asked; see ``Engine.start_infer``.
+
+        Raises:
+            Overloaded: Too many predictions of this principal wait already.
+        """
+        self.shares.enter(principal)
+
+        def done(told: Inferred) -> None:
+            self.shares.leave(principal)
+            tell(told)
+
+        withdraw = None
+        try:
+            withdraw = self.engine.start_infer(servable.target, signature, tensors, deadline_s, priority, done)
+        finally:
+            if withdraw is None:
+                self.shares.leave(principal)
+        if withdraw is None:
+            return None
+
+        def withdrawn() -> None:
+            self.shares.leave(principal)
+            withdraw()
+
+        return withdrawn
 
     async def heads(self, principal: Principal, trunk: Servable, references: Sequence[Reference] | None) -> Heads:
         """Find heads of a trunk.
@@ -221,7 +266,7 @@ class Predictions:
         return Heads(trunk, chosen, Signature(name="heads", inputs=inputs, outputs=outputs))
 
     async def predict_heads(
-        self, heads: Heads, tensors: Sequence[Tensor], deadline_s: float, priority: int = 0
+        self, principal: Principal, heads: Heads, tensors: Sequence[Tensor], deadline_s: float, priority: int = 0
     ) -> list[Tensor]:
         """Run heads on one input of their trunk, which is computed once.
 
@@ -234,7 +279,8 @@ class Predictions:
         digests = [head.target.digest for head, _ in heads.heads]
         target = Target(digests[0], heads.trunk.version.digest, tuple(digests[1:]))
         names = [signature.name for _, signature in heads.heads]
-        answers = await self.engine.infer_heads(target, names, tensors, deadline_s, priority)
+        with self.shares.inside(principal):
+            answers = await self.engine.infer_heads(target, names, tensors, deadline_s, priority)
         return [
             replace(tensor, name=f"{head.version.reference}/{tensor.name}")
             for (head, _), answer in zip(heads.heads, answers, strict=True)

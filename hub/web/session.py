@@ -87,7 +87,10 @@ async def sign_in(request: Request, house: House) -> Response:
             secret = await run_in_threadpool(house.sign_ins.with_password, name, form.get("password", ""))
     except (Unauthorized, Overloaded) as error:
         problem = error.detail if isinstance(error, Unauthorized) else str(error)
-        return sign_in_form(request, house, problem=problem, status=error.status, target=target, name=name)
+        form_again = sign_in_form(request, house, problem=problem, status=error.status, target=target, name=name)
+        if isinstance(error, Overloaded):
+            form_again.headers["Retry-After"] = str(error.facts["retry_after_s"])
+        return form_again
     return signed_in(request, secret, target)
 
 

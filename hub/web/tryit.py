@@ -187,7 +187,7 @@ async def _ask(visit: Visit, detail: VersionDetail, signature: Signature, fields
     began = time.perf_counter()
     with timing.asked() as times:
         limit_s = visit.house.settings.predict_deadline_s
-        tensors = await predictions.predict(servable, signature.name, call.tensors, limit_s)
+        tensors = await predictions.predict(visit.principal, servable, signature.name, call.tensors, limit_s)
     total_ms = (time.perf_counter() - began) * 1000
     groups = (Group(reference, await run_in_threadpool(_outputs, tensors, detail.version.kind is Kind.HEAD)),)
     needs_token = not visit.principal.is_anonymous
@@ -209,7 +209,9 @@ async def _ask_heads(visit: Visit, detail: VersionDetail, signature: Signature, 
     call = await run_in_threadpool(tfserving.decode_predict, body, {heads.signature.name: heads.signature})
     began = time.perf_counter()
     with timing.asked() as times:
-        tensors = await predictions.predict_heads(heads, call.tensors, visit.house.settings.predict_deadline_s)
+        tensors = await predictions.predict_heads(
+            visit.principal, heads, call.tensors, visit.house.settings.predict_deadline_s
+        )
     total_ms = (time.perf_counter() - began) * 1000
     by_head: dict[str, list[Tensor]] = {}
     for tensor in tensors:

@@ -89,6 +89,7 @@ def form_route(house: House, path: str, submit: Submit) -> Route:
         def done() -> Response:
             principal = principal_of(house, request)
             request.state.principal = principal
+            house.rates.admit(principal)
             return submit(Visit(request, house, principal), form)
 
         return await run_in_threadpool(done)

@@ -156,9 +156,10 @@ class Hub:
 
 
 @contextmanager
-def running_hub(data: Path) -> Iterator[Hub]:
-    """A hub without models, over HTTP."""
-    settings = Settings(data_dir=data, request_max_bytes=REQUEST_MAX_BYTES, predict_deadline_s=30.0, anonymous="read")
+def running_hub(data: Path, **more: Any) -> Iterator[Hub]:
+    """A hub without models, over HTTP; ``more`` are settings."""
+    wanted = {"request_max_bytes": REQUEST_MAX_BYTES, "predict_deadline_s": 30.0, "anonymous": "read"}
+    settings = Settings(data_dir=data, **wanted | more)
     catalog = Catalog(settings.database)
     catalog.migrate()
     blobs = open_store(settings.storage)

@@ -163,6 +163,7 @@ async def infer(
     house: House,
     protocol: str,
     exchange: Exchange,
+    principal: Principal,
     servable: Servable,
     call: Call,
     *,
@@ -171,7 +172,7 @@ async def infer(
 ) -> list[Tensor]:
     """Run a decoded call."""
     limit_s = min(deadline_s(house, exchange.header(DEADLINE)), timeout_s or math.inf)
-    work = house.predictions.predict(servable, call.signature.name, call.tensors, limit_s, priority)
+    work = house.predictions.predict(principal, servable, call.signature.name, call.tensors, limit_s, priority)
     return await measured(protocol, exchange.unless_left(work))
 
 

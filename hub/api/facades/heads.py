@@ -39,7 +39,7 @@ async def _predict(house: House, exchange: Exchange) -> Answer:
     heads = await house.predictions.heads(principal, trunk, wanted)
     call = await off_loop(json_bytes, oip.decode_infer, body, length, {heads.signature.name: heads.signature})
     limit_s = min(deadline_s(house, exchange.header(DEADLINE)), call.timeout_s or math.inf)
-    work = house.predictions.predict_heads(heads, call.tensors, limit_s, call.priority)
+    work = house.predictions.predict_heads(principal, heads, call.tensors, limit_s, call.priority)
     outputs = await measured(_PROTOCOL, exchange.unless_left(work))
     return await encoded(outputs, call, trunk)
 

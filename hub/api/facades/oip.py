@@ -108,14 +108,15 @@ async def _model_ready(house: House, request: Request) -> Response:
 
 
 async def _infer(house: House, exchange: Exchange) -> Answer:
-    servable = await _servable(house, exchange.header(b"authorization"), exchange.parts)
+    principal = await caller(house, exchange.header(b"authorization"))
+    servable = await house.predictions.resolve(principal, _reference(exchange.parts))
     body = await read_body(house, exchange)
     header_length = exchange.header(HEADER_LENGTH)
     json_bytes = len(body) if header_length is None else 0
     decode = _headers.decode
     call = await off_loop(json_bytes, decode, body, header_length, servable.signatures, servable.target.digest)
     priority, timeout_s = call.priority, call.timeout_s
-    outputs = await infer(house, _PROTOCOL, exchange, servable, call, priority=priority, timeout_s=timeout_s)
+    outputs = await infer(house, _PROTOCOL, exchange, principal, servable, call, priority=priority, timeout_s=timeout_s)
     return await encoded(outputs, call, servable)
 
 
@@ -133,7 +134,8 @@ def _start_infer(
     credentials = authorization.decode("latin-1") if authorization else None
     if credentials and not house.access.remembers(credentials):
         return None
-    servable = house.predictions.known(house.access.authenticate(credentials), _reference(parts))
+    principal = house.access.authenticate(credentials)
+    servable = house.predictions.known(principal, _reference(parts))
     if servable is None:
         return None
     call = _headers.known(body, length.decode("latin-1"), servable.target.digest)
@@ -152,9 +154,8 @@ def _start_infer(
             count(_PROTOCOL, "answered", started)
             tell(_encode_or_say(told, call, servable))
 
-    inputs = call.tensors
-    engine = house.engine
-    given = engine.start_infer(servable.target, call.signature.name, inputs, limit_s, call.priority, done)
+    name, inputs = call.signature.name, call.tensors
+    given = house.predictions.start(principal, servable, name, inputs, limit_s, call.priority, done)
     if given is None:
         return None
 

@@ -76,7 +76,8 @@ async def _infer(house: House, call: Call, body: bytes) -> bytes:
     servable = await house.predictions.resolve(principal, _reference(request.model_name, request.model_version))
     decoded = await off_loop(len(body), codec.decode_infer, request, servable.signatures)
     limit_s = min(call.deadline_s(), decoded.timeout_s or math.inf)
-    work = house.predictions.predict(servable, decoded.signature.name, decoded.tensors, limit_s, decoded.priority)
+    name, priority = decoded.signature.name, decoded.priority
+    work = house.predictions.predict(principal, servable, name, decoded.tensors, limit_s, priority)
     outputs = await measured(_PROTOCOL, work)
     answered = sum(len(tensor.data) for tensor in outputs)
     return await off_loop(answered, codec.encode_infer, outputs, decoded, servable.version)

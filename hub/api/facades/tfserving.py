@@ -100,10 +100,11 @@ def _encode_values(outputs: Sequence[Tensor], call: ExamplesCall) -> bytes:
 
 
 async def _answer(house: House, exchange: Exchange, decode: Decode[_Call], encode: Encode[_Call]) -> Answer:
-    servable = await _servable(house, exchange.header(b"authorization"), exchange.parts)
+    principal = await caller(house, exchange.header(b"authorization"))
+    servable = await house.predictions.resolve(principal, _reference(exchange.parts))
     body = await read_body(house, exchange)
     call = await off_loop(len(body), decode, body, servable.signatures)
-    outputs = await infer(house, _PROTOCOL, exchange, servable, call)
+    outputs = await infer(house, _PROTOCOL, exchange, principal, servable, call)
     answered_bytes = sum(len(tensor.data) for tensor in outputs)
     return Answer(await off_loop(answered_bytes, encode, outputs, call), JSON.encode())
 

@@ -53,12 +53,15 @@ async def _predict(house: House, call: Call, body: bytes) -> bytes:
     request = await off_loop(len(body), parse, TENSORFLOW["PredictRequest"], body)
     servable = await _servable(house, principal, request.model_spec)
     decoded = await off_loop(len(body), codec.decode_predict, request, servable.signatures)
-    outputs = await _run(house, call, servable, decoded.signature.name, decoded.tensors)
+    outputs = await _run(house, call, principal, servable, decoded.signature.name, decoded.tensors)
     return await off_loop(_size(outputs), codec.encode_predict, outputs, decoded, servable.version)
 
 
-async def _run(house: House, call: Call, servable: Servable, signature: str, tensors: Sequence[Tensor]) -> list[Tensor]:
-    return await measured(_PROTOCOL, house.predictions.predict(servable, signature, tensors, call.deadline_s()))
+async def _run(
+    house: House, call: Call, principal: Principal, servable: Servable, signature: str, tensors: Sequence[Tensor]
+) -> list[Tensor]:
+    work = house.predictions.predict(principal, servable, signature, tensors, call.deadline_s())
+    return await measured(_PROTOCOL, work)
 
 
 def _size(tensors: Sequence[Tensor]) -> int:
@@ -87,7 +90,7 @@ async def _examples(
     holder, result, fill = into
     servable = await _servable(house, principal, spec)
     decoded = await off_loop(sent.ByteSize(), codec.decode_examples, spec, sent, servable.signatures)
-    outputs = await _run(house, call, servable, decoded.signature.name, decoded.tensors)
+    outputs = await _run(house, call, principal, servable, decoded.signature.name, decoded.tensors)
     await off_loop(_size(outputs), fill, result, outputs, decoded.signature)
     result.SetInParent()
     codec.write_spec(holder.model_spec, servable.version, decoded.signature.name)

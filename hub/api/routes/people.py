@@ -35,5 +35,6 @@ def remove_member(house: HouseDep, asking: Asking, owner: Owner, user: Owner) ->
 @router.post(bodies.REPORT, status_code=202, response_class=Response)
 def report_tokens(house: HouseDep, body: bodies.ReportTokens) -> Response:
     """Report tokens that leaked: those that are ours are worthless at once. The answer does not tell which were."""
+    house.rates.admit()
     house.access.report(body.secrets)
     return Response(status_code=202)

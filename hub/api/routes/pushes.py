@@ -8,7 +8,7 @@ from uuid import UUID
 from anyio import CapacityLimiter, from_thread, to_thread
 from fastapi import APIRouter, Request, Response
 
-from hub.api.deps import Asking, HouseDep, IdempotencyKey
+from hub.api.deps import Asking, HouseDep, IdempotencyKey, Sending
 from hub.api.unpacking import is_packed, unpacked
 from hub.domain.digests import READ_BYTES
 from hub.domain.errors import InvalidRequest
@@ -42,14 +42,14 @@ def places(house: HouseDep, asking: Asking, push_id: UUID, body: AskPlaces) -> B
 
 
 @router.put(f"{PUSH}/blobs/{{digest}}", status_code=204)
-async def upload(house: HouseDep, asking: Asking, push_id: UUID, digest: str, request: Request) -> Response:
+async def upload(house: HouseDep, sending: Sending, push_id: UUID, digest: str, request: Request) -> Response:
     """Send the bytes of one missing blob as the body, with ``Content-Length``; ``Content-Encoding: gzip`` is taken."""
     length = _content_length(request)
     packed = is_packed(request.headers.get("content-encoding", ""))
     body = request.stream()
     await to_thread.run_sync(
         house.pushes.upload,
-        asking,
+        sending,
         push_id,
         digest,
         unpacked(_pieces(body)) if packed else _pieces(body),

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
@@ -225,8 +226,14 @@ def draft_of() -> Callable[..., Draft]:
 class Landlord:
     """Starts hubs over one data folder, one after the other, and ends them."""
 
-    def __init__(self, folder: Path, pages: Callable[[House], Sequence[BaseRoute]] = lambda _house: ()) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        pages: Callable[[House], Sequence[BaseRoute]] = lambda _house: (),
+        connection: Any = Connection,
+    ) -> None:
         self.folder = folder
+        self.connection = connection
         self.pages = pages
         self.running: list[tuple[uvicorn.Server, threading.Thread, Catalog]] = []
         self.clients: list[httpx2.Client] = []
@@ -242,7 +249,7 @@ class Landlord:
         engine = ScriptedEngine()
         house = furnish(chosen, catalog, blobs, Snapshots(blobs, self.folder / "snapshots"), engine)
         app = create_app(house, self.pages(house))
-        server = uvicorn.Server(uvicorn.Config(app, http=Connection, port=0, log_config=None, ws="none"))
+        server = uvicorn.Server(uvicorn.Config(app, http=self.connection, port=0, log_config=None, ws="none"))
         thread = threading.Thread(target=server.run)
         thread.start()
         self.running.append((server, thread, catalog))
