@@ -120,8 +120,9 @@ class InspectionQueries(Queries):
         table, parent = key.table, key.referred_table
         pairs = [(element.parent, element.column) for element in key.elements]
         is_there = exists().where(and_(*(mine == theirs for mine, theirs in pairs)))
+        points = and_(*(mine.is_not(None) for mine, _ in pairs))  # where one is null there is nothing to be there
         names = list(table.primary_key.columns)
-        for row in self.connection.execute(select(*names).where(~is_there).limit(_MOST)):
+        for row in self.connection.execute(select(*names).where(points, ~is_there).limit(_MOST)):
             yield f"{table.name} {' '.join(map(str, row))}", parent.name
 
     def _lost_parents(self) -> list[Any]:

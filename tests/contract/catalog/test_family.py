@@ -4,12 +4,14 @@ from typing import Any
 
 from sqlalchemy import event
 
-from hub.domain.access import HUB
+from hub.domain.access import HUB, View
 from hub.domain.manifest import Kind
 from hub.domain.names import ModelName
 from hub.domain.versions import State
 from hub.services.families import Families
 from hub.storage.catalog.catalog import Catalog
+
+NOBODYS = View(frozenset(), None)
 
 
 def test_links_go_both_ways_and_leave_out_what_was_rejected(catalog: Catalog, make: Any) -> None:
@@ -45,7 +47,8 @@ def test_versions_and_private_models_are_found_together(catalog: Catalog, make: 
         keys = {("acme/trunk", 1), ("acme/head", 1), ("acme/gone", 1)}
         assert tx.versions_at(keys) == {("acme/trunk", 1): trunk, ("acme/head", 1): head}
         assert tx.versions_at(set()) == {}
-        assert tx.private_among({"acme/trunk", "acme/head", "acme/gone"}) == {"acme/head": Kind.HEAD}
+        assert tx.hidden_among({"acme/trunk", "acme/head", "acme/gone"}, NOBODYS) == {"acme/head": Kind.HEAD}
+        assert tx.hidden_among({"acme/head"}, HUB.view) == {}
         assert tx.ready_numbers(ModelName("acme", "gone")) == []
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from hub.domain.access import View
+from hub.domain.access import HUB, View
 from hub.domain.errors import (
     Conflict,
     ModelNotFound,
@@ -73,7 +73,7 @@ def test_models_are_listed_by_name_in_pages(catalog: Catalog) -> None:
             tx.ensure_model(ModelName.parse(name), Kind.TRUNK, is_private=False, created_by="ada")
     with catalog.read() as tx:
         listed: list[str] = []
-        while page := tx.models(include_private=False, after=Cursor(listed[-1]) if listed else None, limit=3):
+        while page := tx.models(view=NOBODYS, after=Cursor(listed[-1]) if listed else None, limit=3):
             assert len(page) <= 3
             listed += [model.name for model in page]
     assert listed == sorted(names)
@@ -87,9 +87,9 @@ def test_models_are_found_by_owner_kind_and_text(catalog: Catalog, make: Any) ->
         tx.ensure_model(hidden, Kind.TRUNK, is_private=True, created_by="ada")
         tx.set_card(make.HEAD, "Tells 100% of the Lions apart.")
 
-        def names(*, include_private: bool = True, **wanted: object) -> list[str]:
+        def names(*, view: View = HUB.view, **wanted: object) -> list[str]:
             asked = ModelQuery(**wanted)
-            return [model.name for model in tx.models(asked, limit=10, include_private=include_private)]
+            return [model.name for model in tx.models(asked, limit=10, view=view)]
 
         assert names() == ["acme/head", "acme/trunk", "zoo/hidden_one"]
         assert names(view=NOBODYS) == ["acme/head", "acme/trunk"]

@@ -67,7 +67,7 @@ def test_people_see_what_a_version_is(hub: Hub, pushed: Path):
     for part in ("acme/echo@1", "stable", "first", "serving_default", "servable"):
         assert part in shown
     assert "acme/echo@1" in hub("versions", "acme/echo").stdout
-    assert hub("ls").stdout.startswith("acme/echo\ttrunk\t@1\tstable@1\t")
+    assert hub("ls").stdout.startswith("acme/echo\ttrunk\t-\t@1\tstable@1\t")
 
 
 @pytest.mark.parametrize("more", [("--input", "[[1, 2]]"), ("--input", "-")], ids=["argument", "stdin"])
