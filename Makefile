@@ -4,6 +4,8 @@ UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
 RUN := $(UV) run --all-extras --quiet
 DEMO_ARGS ?=
 PYTEST_ARGS ?=
+# One more than there are cores: tests wait for processes to start and to end.
+JOBS := $(shell n=$$(nproc 2>/dev/null || echo 2); [ $$n -lt 4 ] && echo $$((n + 1)) || echo 4)
 BENCH_ARGS ?=
 
 .PHONY: help demo test faults lint check fmt bench clean
@@ -24,11 +26,11 @@ demo: $(filter .tools/%,$(UV))  ## the main job on embedded defaults; DEMO_ARGS=
 
 test: $(filter .tools/%,$(UV))  ## the whole test suite with real servers; installs what it needs
 	sh tests/system_packages.sh
-	$(RUN) pytest -n logical --maxprocesses 4 --dist loadfile $(PYTEST_ARGS)
+	$(RUN) pytest -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
 
 faults: $(filter .tools/%,$(UV))  ## the long ones of the fault matrix: killed, full, cut off, damaged
 	sh tests/system_packages.sh
-	$(RUN) pytest -n logical --maxprocesses 4 --dist loadfile -m faults tests/faults $(PYTEST_ARGS)
+	$(RUN) pytest -n $(JOBS) --dist loadfile -m faults tests/faults $(PYTEST_ARGS)
 
 lint: $(filter .tools/%,$(UV))  ## format, lint, types, import contracts
 	$(RUN) ruff format --check .
@@ -37,7 +39,7 @@ lint: $(filter .tools/%,$(UV))  ## format, lint, types, import contracts
 	$(RUN) lint-imports
 
 check: lint  ## lint and the fast tests: before every commit
-	$(RUN) pytest -n logical --maxprocesses 4 --dist loadfile -m "not slow" -q
+	$(RUN) pytest -n $(JOBS) --dist loadfile -m "not slow" -q
 
 fmt: $(filter .tools/%,$(UV))  ## format and fix what can be fixed
 	$(RUN) ruff check --fix .

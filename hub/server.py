@@ -308,8 +308,9 @@ class _Server(uvicorn.Server):
         # What was imported stays: the collector need not walk it again and again, while everybody waits.
         gc.collect()
         gc.freeze()
-        print(f"Trunk Hub is at {self.url}", flush=True)  # noqa: T201 - for the person who starts it
-        print(f"gRPC is at {urlsplit(self.url).hostname}:{rpc_port}", flush=True)  # noqa: T201 - likewise
+        # Written at once, so that nothing another thread logs gets between.
+        places = f"Trunk Hub is at {self.url}\ngRPC is at {urlsplit(self.url).hostname}:{rpc_port}\n"
+        print(places, end="", flush=True)  # noqa: T201 - for the person who starts it
         _log.info("server.started", url=self.url, grpc_port=rpc_port)
 
     async def _open_rpc(self) -> int:

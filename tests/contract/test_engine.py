@@ -103,15 +103,19 @@ def bench(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         engine, targets = _local_engine(models, publish, tmp_path_factory.mktemp("engine"))
     with asyncio.Runner() as runner:
         runner.run(engine.start())
-        asked = runner.run(_outlet_of(engine)) if request.param == "outlet" else engine
-        yield Bench(runner, asked, targets)
-        runner.run(asked.stop())
+        if request.param != "outlet":
+            yield Bench(runner, engine, targets)
+        else:
+            outlet, leave = runner.run(_outlet_of(engine))
+            yield Bench(runner, outlet, targets)
+            runner.run(outlet.stop())
+            runner.get_loop().call_soon(leave)
         runner.run(engine.stop())
 
 
-async def _outlet_of(engine: Engine) -> Engine:
+async def _outlet_of(engine: Engine) -> tuple[Engine, Callable[[], None]]:
     assert isinstance(engine, LocalEngine)
-    return attach(engine, LIMIT)[0]
+    return attach(engine, LIMIT)
 
 
 def vectors(rows: int = 1) -> Tensor:

@@ -209,6 +209,7 @@ class Pusher:
 
 
 @pytest.mark.timeout(600)  # four starts of a hub, and a worker that loads TensorFlow
+@pytest.mark.faults  # the quick one is in tests/faults/test_killed.py
 def test_a_hub_killed_at_any_step_of_a_push_loses_nothing_acknowledged_and_shows_nothing_half(
     starter: Starter, saved_model: Callable[..., bytes], draft_of: Callable[..., object]
 ):
