@@ -30,7 +30,7 @@ test: $(filter .tools/%,$(UV))  ## the whole test suite with real servers; insta
 
 faults: $(filter .tools/%,$(UV))  ## the long ones of the fault matrix: killed, full, cut off, damaged
 	sh tests/system_packages.sh
-	$(RUN) pytest -n $(JOBS) --dist loadfile -m faults tests/faults $(PYTEST_ARGS)
+	$(RUN) pytest -n $(JOBS) --dist loadfile -m faults $(PYTEST_ARGS)
 
 lint: $(filter .tools/%,$(UV))  ## format, lint, types, import contracts
 	$(RUN) ruff format --check .
