@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Iterator
 
 from hub.cli.output import put, say, size_text
-from hub.domain.tensors import format_shape
-from hub.protocol.diffs import Counts, HeadRow, SignatureRow, StoredTensor, TensorRow, Tensors, VersionDiff
+from hub.domain.tensors import format_shape, short_name
+from hub.protocol.diffs import MAX_ROWS, Counts, HeadRow, SignatureRow, StoredTensor, TensorRow, Tensors, VersionDiff
 
+_MOST_LINES = 20
 _MARKS = {"added": "+", "removed": "-", "changed": "~", "same": " "}
 
 
@@ -32,16 +33,18 @@ def print_diff(found: VersionDiff) -> None:
 
 
 def _print_part(title: str, lines: Iterable[str], total: int) -> None:
-    """A title with its lines, where there are any; ``total`` is how many there would be."""
-    shown = list(lines)
-    if not shown:
+    """A title with its first lines, where there are any; ``total`` is how many there would be."""
+    found = list(lines)
+    if not found:
         return
+    shown = found[:_MOST_LINES]
     put("")
     put(title)
     for line in shown:
         put(f"  {line}")
-    if total > len(shown):
-        put(f"  and {total - len(shown):,} more")
+    more = max(total, len(found)) - len(shown)
+    if more:
+        put(f"  and {more:,} more; --json lists up to {MAX_ROWS}")
 
 
 def _signature_text(row: SignatureRow) -> str:
@@ -59,7 +62,7 @@ def _tensors_title(tensors: Tensors) -> str:
 def _tensor_text(row: TensorRow) -> str:
     sides = dict.fromkeys(_stored_text(side) for side in (row.before, row.after) if side is not None)
     moved = f"moved {row.drift:.2%}" if row.drift is not None else row.note
-    return f"{_MARKS[row.status]} {row.name}  {' -> '.join(sides)}  {moved}".rstrip()
+    return f"{_MARKS[row.status]} {short_name(row.name)}  {' -> '.join(sides)}  {moved}".rstrip()
 
 
 def _stored_text(stored: StoredTensor) -> str:

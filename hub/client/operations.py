@@ -14,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 
 from hub.client.config import connection
 from hub.client.http import Answer, Http
+from hub.client.wording import worded
 from hub.domain.access import Scope
 from hub.domain.curves import SummariesFacts
 from hub.domain.digests import digest_of
@@ -204,7 +205,7 @@ class Operations:
 
     def yank(self, name: str, number: int, reason: str) -> Version:
         """Withdraw a version, with a reason people will read."""
-        body = _body(Yank(reason=reason))
+        body = _body(worded(Yank, reason=reason))
         return self._read(Version, self.http.request("POST", paths.yank(_quoted(name), number), body=body))
 
     def lineage(self, name: str, number: int) -> Lineage:
@@ -243,7 +244,7 @@ class Operations:
     def set_alias(self, name: str, alias: str, number: int) -> AliasList:
         """Move an alias to a version."""
         path = paths.alias(_quoted(name), quote(alias, safe=""))
-        return self._read(AliasList, self.http.request("PUT", path, body=_body(SetAlias(number=number))))
+        return self._read(AliasList, self.http.request("PUT", path, body=_body(worded(SetAlias, number=number))))
 
     def attestations(self, name: str, number: int) -> AttestationList:
         """Who stands for a version; what the hub says of it, for `hub.client.signing` to check."""
@@ -267,8 +268,10 @@ class Operations:
         expires_in_s: int | None = None,
     ) -> CreatedToken:
         """Make a token; its secret is in the answer and never shown again."""
-        asked = CreateToken(name=name, scope=scope, limit=limit, is_service=is_service, expires_in_s=expires_in_s)
-        return self._read(CreatedToken, self.http.request("POST", paths.TOKENS, body=_body(asked)))
+        facts = {"name": name, "scope": scope, "limit": limit, "is_service": is_service, "expires_in_s": expires_in_s}
+        return self._read(
+            CreatedToken, self.http.request("POST", paths.TOKENS, body=_body(worded(CreateToken, **facts)))
+        )
 
     def revoke_token(self, token_id: str) -> None:
         """Make a token worthless."""
@@ -276,7 +279,7 @@ class Operations:
 
     def report_tokens(self, secrets: Sequence[str]) -> None:
         """Report tokens that leaked: those that are the hub's are worthless at once."""
-        self.http.request("POST", people.REPORT, body=_body(people.ReportTokens(secrets=tuple(secrets))))
+        self.http.request("POST", people.REPORT, body=_body(worded(people.ReportTokens, secrets=tuple(secrets))))
 
     def members(self, organisation: str) -> people.MemberList:
         """An organisation's members and their roles."""
@@ -284,7 +287,7 @@ class Operations:
 
     def set_member(self, organisation: str, user: str, role: Scope) -> people.MemberList:
         """Give a user a role in an organisation."""
-        body = _body(people.SetMember(role=role))
+        body = _body(worded(people.SetMember, role=role))
         return self._read(people.MemberList, self.http.request("PUT", people.member(organisation, user), body=body))
 
     def remove_member(self, organisation: str, user: str) -> None:

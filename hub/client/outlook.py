@@ -51,7 +51,7 @@ class Outlook:
         lines += [f"  breaking {change.rule}: {change.message}" for change in breaks[:_SHOWN_CHANGES]]
         if len(breaks) > _SHOWN_CHANGES:
             lines.append(f"  and {len(breaks) - _SHOWN_CHANGES:,} more")
-        return "\n".join([*lines, f"It will be interface {self.interface}, unless you refuse breaks (no-break)."])
+        return "\n".join([*lines, f"It will be interface {self.interface}, unless breaks are refused (--no-break)."])
 
 
 OutlookSink = Callable[[Outlook], None]

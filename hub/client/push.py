@@ -31,6 +31,7 @@ from hub.client.places import Places
 from hub.client.progress import Meter, Progress, ProgressSink, Stage, silent
 from hub.client.summaries import read_summaries
 from hub.client.transfer import Transfer
+from hub.client.wording import worded
 from hub.domain.errors import (
     BlobsMissing,
     ExtraMissing,
@@ -150,7 +151,8 @@ def push(
         if dry_run:
             return Pushed(None, inspection.report, is_existing=False, size=size, sent=0, outlook=outlook, curves=curves)
         draft = _draft(files, lineage, keeps_interface=no_break)
-        request = BeginPush(
+        request = worded(
+            BeginPush,
             model=str(model),
             draft=draft,
             alias=alias,

@@ -88,6 +88,11 @@ def format_shape(shape: Shape) -> str:
     return "[" + ", ".join("?" if dim is None else str(dim) for dim in shape) + "]"
 
 
+def short_name(name: str) -> str:
+    """A tensor's name without what every name in a checkpoint ends with."""
+    return name.removesuffix("/.ATTRIBUTES/VARIABLE_VALUE")
+
+
 def shape_fits(shape: tuple[int, ...], spec: Shape) -> bool:
     """Whether a concrete shape is one that the spec allows."""
     if spec is None:

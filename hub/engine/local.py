@@ -100,7 +100,7 @@ class LocalEngine(Asking[Supervisor]):
                 on_change=self._note_change,
                 on_tuned=partial(self._note_tuned, Device.parse(device)),
                 on_death=partial(self._note_death, position),
-                on_adopted=partial(self._note_adopted, position),
+                on_adopted=partial(self._tell, position),
                 prepare=partial(self._prepare, position),
                 answers=answers,
                 sandbox=sandbox,
@@ -140,9 +140,6 @@ class LocalEngine(Asking[Supervisor]):
 
     def _note_death(self, position: int, digest: str) -> None:
         self._quarantine.note_death(digest)
-        self._tell(position)
-
-    def _note_adopted(self, position: int) -> None:
         self._tell(position)
 
     def _tell(self, position: int) -> None:

@@ -14,9 +14,9 @@ from urllib.parse import quote
 from starlette.responses import Response, StreamingResponse
 
 from hub.domain.manifest import Manifest, TensorEntry
+from hub.domain.tensors import short_name
 from hub.protocol import paths
 from hub.services.pull import GIVEN_OUT
-from hub.web.formats import tensor_name
 from hub.web.looks import chosen_number, look_at
 from hub.web.shell import render
 from hub.web.visits import Visit
@@ -85,7 +85,7 @@ def blocks_of(manifest: Manifest) -> list[Block]:
     for depth in range(1, _DEEPEST + 1):
         blocks = defaultdict(list)
         for tensor in weights:
-            blocks["/".join(tensor_name(tensor.name).split("/")[:depth])].append(tensor)
+            blocks["/".join(short_name(tensor.name).split("/")[:depth])].append(tensor)
         if len(blocks) > 1:
             break
     total = sum(tensor.size for tensor in weights) or 1

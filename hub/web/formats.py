@@ -56,11 +56,6 @@ def value_text(value: float) -> str:
     return format(value, ".4g")
 
 
-def tensor_name(name: str) -> str:
-    """A tensor's name without what every name in a checkpoint ends with."""
-    return name.removesuffix("/.ATTRIBUTES/VARIABLE_VALUE")
-
-
 def doc_html(text: str) -> Markup:
     """A docstring for readers of pages: what it marks as code is code, what it names by role is its name."""
     pieces = _MARKED.split(text)

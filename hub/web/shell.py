@@ -23,7 +23,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hub.domain.errors import HubError
-from hub.domain.tensors import format_shape
+from hub.domain.tensors import format_shape, short_name
 from hub.web import formats
 from hub.web.cards import card_html, card_summary
 
@@ -106,7 +106,7 @@ def _environment() -> Environment:
         "summary": card_summary,
         "shell": shlex.quote,
         "merged": operator.or_,
-        "tensor": formats.tensor_name,
+        "tensor": short_name,
         "doc": formats.doc_html,
     }
     return environment
