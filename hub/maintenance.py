@@ -3,6 +3,7 @@
 Law: nothing here changes what a running hub relies on behind its back; what both touch is settled in the database.
 """
 
+import importlib.util
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,12 +11,11 @@ from datetime import datetime
 from pathlib import Path
 
 from hub.domain.access import HUB
-from hub.domain.errors import NotAvailable
+from hub.domain.errors import ExtraMissing, NotAvailable
 from hub.protocol.schemas import AuditPage, HubStatus, SweepReport
 from hub.protocol.upkeep import BackupFacts, DeepReport, Quota, RestoreReport
 from hub.runtime import sandbox
 from hub.runtime.devices import find_devices
-from hub.server import open_sweeps, require_worker, unusable
 from hub.services.attestations import Attestations
 from hub.services.audit import Audits
 from hub.services.backup import Backups
@@ -23,8 +23,9 @@ from hub.services.deep_check import DeepChecks, ShowBytes
 from hub.services.health import checked
 from hub.services.people import People
 from hub.services.quotas import Quotas
+from hub.services.sweep import Sweeps
 from hub.settings import Settings
-from hub.storage.blobs import open_store
+from hub.storage.blobs import BlobStore, open_store
 from hub.storage.catalog import Catalog
 from hub.telemetry.logging import configure_logging
 
@@ -209,3 +210,27 @@ def _check_devices(settings: Settings) -> None:
     absent = [device for device in settings.devices if device.startswith("gpu") and device not in present]
     if absent:
         raise NotAvailable(f"There is no {', '.join(absent)} here; there is {', '.join(sorted(present))}.")
+
+
+def open_sweeps(settings: Settings, catalog: Catalog, blobs: BlobStore) -> Sweeps:
+    """The sweep use case, with the times of the settings."""
+    return Sweeps(catalog, blobs, grace_s=settings.sweep_grace_s, push_life_s=settings.push_life_s)
+
+
+def require_worker() -> None:
+    """Refuse to go on without what workers need.
+
+    Raises:
+        ExtraMissing: TensorFlow is not installed.
+    """
+    if importlib.util.find_spec("tensorflow") is None:
+        raise ExtraMissing(
+            "Workers need TensorFlow, which is not installed.", remedy='Install it with: pip install "trunkhub[worker]"'
+        )
+
+
+def unusable(folder: Path, error: OSError) -> NotAvailable:
+    """The error for a folder that cannot be made or written."""
+    return NotAvailable(
+        f"The folder {folder} cannot be used: {error.strerror or error}.", remedy="Choose another with --data-dir."
+    )

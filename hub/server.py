@@ -7,7 +7,6 @@ Ctrl-C let requests under way finish; whatever keeps the hub from starting is on
 import errno
 import fcntl
 import gc
-import importlib.util
 import os
 import shutil
 import signal
@@ -30,10 +29,11 @@ from hub.api.facades import oip_rpc, tfserving_rpc
 from hub.api.facades.rpc import rpc_server
 from hub.api.handover import adopt
 from hub.client.config import save_credentials
-from hub.domain.errors import Conflict, ExtraMissing, HubError, NotAvailable
+from hub.domain.errors import Conflict, HubError, NotAvailable
 from hub.engine.engine import Engine
 from hub.engine.local import LocalEngine
 from hub.engine.supervisor import Batching
+from hub.maintenance import open_sweeps, require_worker, unusable
 from hub.outlets import Outlets
 from hub.runtime import sandbox
 from hub.runtime.devices import find_devices
@@ -58,7 +58,6 @@ from hub.services.push import Pushes
 from hub.services.rates import Rates, Shares
 from hub.services.remove import Removals
 from hub.services.sign_in import SignIns
-from hub.services.sweep import Sweeps
 from hub.services.validate import Validations
 from hub.services.yank import Yanks
 from hub.settings import Settings
@@ -180,23 +179,6 @@ def local_engine(settings: Settings, catalog: Catalog, snapshots: Snapshots, run
     )
 
 
-def open_sweeps(settings: Settings, catalog: Catalog, blobs: BlobStore) -> Sweeps:
-    """The sweep use case, with the times of the settings."""
-    return Sweeps(catalog, blobs, grace_s=settings.sweep_grace_s, push_life_s=settings.push_life_s)
-
-
-def require_worker() -> None:
-    """Refuse to go on without what workers need.
-
-    Raises:
-        ExtraMissing: TensorFlow is not installed.
-    """
-    if importlib.util.find_spec("tensorflow") is None:
-        raise ExtraMissing(
-            "Workers need TensorFlow, which is not installed.", remedy='Install it with: pip install "trunkhub[worker]"'
-        )
-
-
 def _devices(settings: Settings) -> list[str]:
     found = list(settings.devices) or find_devices()
     if settings.workers is None:
@@ -248,13 +230,6 @@ def _lock(handle: int, folder: Path) -> None:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         raise Conflict(f"Another hub uses {folder}.", remedy="Stop it, or choose another with --data-dir.") from error
-
-
-def unusable(folder: Path, error: OSError) -> NotAvailable:
-    """The error for a folder that cannot be made or written."""
-    return NotAvailable(
-        f"The folder {folder} cannot be used: {error.strerror or error}.", remedy="Choose another with --data-dir."
-    )
 
 
 @contextmanager

@@ -42,7 +42,7 @@ def large(tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.fixture(params=["directory", "seaweedfs"])
+@pytest.fixture(params=[pytest.param("directory", marks=pytest.mark.faults), "seaweedfs"])
 def metered(
     request: pytest.FixtureRequest, tmp_path: Path, start_hub: Callable, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[tuple[object, list[Counted]]]:

@@ -113,7 +113,7 @@ function bench(form, result) {
     const began = performance.now();
     await new Promise((done) => setTimeout(done, LOOK_AFTER_MS));
     while (!signal.aborted) {
-      const state = await fetch(form.dataset.state ?? "", { signal }).then((answer) => answer.json(), () => null);
+      const state = await fetch(form.dataset.state ?? "", { signal }).then((answer) => answer.json()).catch(() => null);
       if (signal.aborted) return;
       const seconds = Math.round((performance.now() - began) / 1000);
       const what = state && !state.loaded_on ? `Loading ${version}` : `Computing ${version}`;
