@@ -45,8 +45,7 @@ class OutletConnection(Connection):
 
     def data_received(self, data: bytes) -> None:
         """See uvicorn; what is not for an outlet goes to the hub."""
-        is_at_rest = self.is_between and not self.pipeline and (self.cycle is None or self.cycle.response_complete)
-        if not is_at_rest or is_served(data):
+        if not self.is_at_rest or is_served(data):
             super().data_received(data)
             return
         transport = cast(asyncio.Transport, self.transport)
