@@ -14,7 +14,6 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol, TypeVar
 
-from prometheus_client import Counter, Histogram
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -32,6 +31,7 @@ from hub.protocol.frames import Tensor
 from hub.services.house import House
 from hub.services.predict import Servable
 from hub.telemetry import metrics
+from hub.telemetry.tallies import Number, Spread
 
 DEADLINE_HEADER = "Hub-Deadline-Ms"
 DEADLINE = DEADLINE_HEADER.lower().encode()
@@ -199,7 +199,7 @@ def count(protocol: str, outcome: str, started: float) -> None:
 
 
 @functools.cache
-def _series(protocol: str, outcome: str) -> tuple[Counter, Histogram]:
+def _series(protocol: str, outcome: str) -> tuple[Number, Spread]:
     return metrics.PREDICTIONS.labels(protocol, outcome), metrics.PREDICTION_SECONDS.labels(protocol)
 
 

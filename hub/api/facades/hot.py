@@ -17,7 +17,6 @@ from typing import TypeVar
 from uuid import uuid4
 
 import structlog
-from prometheus_client import Counter, Histogram
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
@@ -28,6 +27,7 @@ from hub.api.problems import NO_ANSWER, problem_response
 from hub.domain.errors import HubError
 from hub.services.house import House
 from hub.telemetry import metrics, timing, tracing
+from hub.telemetry.tallies import Number, Spread
 
 WATCH_AFTER_S = 0.02
 TIMING = b"hub-timing"
@@ -315,6 +315,6 @@ def _record(scope: Scope, path: str, status: int, seconds: float, received: int,
 
 
 @functools.cache
-def _series(method: str, path: str, status: int) -> tuple[Counter, Histogram]:
+def _series(method: str, path: str, status: int) -> tuple[Number, Spread]:
     """The series to count in; finding them by their labels each time takes longer than counting."""
     return metrics.REQUESTS.labels(method, path, str(status)), metrics.REQUEST_SECONDS.labels(method, path)
