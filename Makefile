@@ -49,6 +49,7 @@ bench: $(filter .tools/%,$(UV))  ## the hot paths next to other programs, into b
 	$(RUN) --group bench python -m bench.transfer $(BENCH_ARGS)
 	$(RUN) --group bench python -m bench.catalog $(BENCH_ARGS)
 	$(RUN) --group bench python -m bench.serving $(BENCH_ARGS)
+	$(RUN) --group bench python -m bench.pages $(BENCH_ARGS)
 
 clean:  ## removes what was built
 	rm -rf .venv .tools dist .pytest_cache .ruff_cache .hypothesis

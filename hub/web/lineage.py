@@ -17,6 +17,7 @@ from hub.web.kin import WORDS, Node, picture
 from hub.web.layers import BOX_HEIGHT, BOX_WIDTH, draw
 from hub.web.looks import look_at
 from hub.web.shell import render
+from hub.web.snippets import push_command
 from hub.web.visits import Visit
 
 DEFAULT_DEPTH = 2
@@ -29,7 +30,8 @@ def lineage_page(visit: Visit) -> Response:
     look = look_at(visit, "lineage", "version" if withdrawn is None else "impact")
     name, version = look.model.name, look.version
     if version is None:
-        return render(visit.request, "lineage.html", api=paths.model(name), look=look, family=None)
+        facts = {"look": look, "family": None, "push_command": push_command(look.model, None)}
+        return render(visit.request, "lineage.html", api=paths.model(name), **facts)
     number, asked = version.number, visit.number("depth")
     depth = asked if asked is not None and asked <= MAX_DEPTH else DEFAULT_DEPTH
     family = visit.house.families.around(visit.principal, name, number, depth)

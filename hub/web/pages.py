@@ -129,7 +129,8 @@ def _version(visit: Visit) -> Response:
     detail = visit.house.browse.version(visit.principal, name, number)
     look = Look(model, detail, number, "")
     api = paths.version(name, number)
-    return render(visit.request, "version.html", api=api, look=look, **_version_facts(visit, detail))
+    facts = _version_facts(visit, detail) | {"push_command": push_command(model, detail)}
+    return render(visit.request, "version.html", api=api, look=look, **facts)
 
 
 def _version_facts(visit: Visit, detail: VersionDetail) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from hub.web.examples import Example, example_inputs, quoted
 _INLINE_ELEMENTS = 24
 _READABLE_ELEMENTS = 300
 CALLABLE = frozenset({State.READY, State.YANKED})
+_OPTIONS = {EdgeKind.HEAD_OF: "--head-of", EdgeKind.FINETUNED_FROM: "--from"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,6 @@ def _finetune(detail: VersionDetail, signature: Signature | None, base_url: str)
     inputs = None if face is None or detail.report.tunable.answer == "no" else _keras_inputs(face)
     if inputs is None:
         return []
-    features, pooling = _features(signature)
     code = [
         f"# Once: hub login {base_url}",
         "import hub",
@@ -90,8 +90,8 @@ def _finetune(detail: VersionDetail, signature: Signature | None, base_url: str)
         "",
         f"trunk = hub.trunk({quoted(detail.version.reference)})",
         f"inputs = {inputs}",
-        f"features = trunk(inputs){features}",
-        *pooling,
+        "features = keras.tree.flatten(trunk(inputs))[0]",
+        *_pooling(signature),
         'outputs = keras.layers.Dense(5, activation="softmax")(features)',
         "model = keras.Model(inputs, outputs)",
         'model.compile("adam", "sparse_categorical_crossentropy")',
@@ -121,15 +121,14 @@ def _keras_input(spec: TensorSpec) -> str:
     return f"keras.Input({shape}{dtype})"
 
 
-def _features(signature: Signature | None) -> tuple[str, list[str]]:
-    """How to take one feature tensor of what the trunk gives, and the line that pools it to one vector."""
+def _pooling(signature: Signature | None) -> list[str]:
+    """The line that pools the first output to one vector; a trunk called as one may give it bare or in a dictionary."""
     if signature is None or not signature.outputs:
-        return "", []
-    key, spec = min(signature.outputs.items())
-    chosen = "" if len(signature.outputs) == 1 else f"[{quoted(key)}]"
+        return []
+    _, spec = min(signature.outputs.items())
     layers = {3: "GlobalAveragePooling1D", 4: "GlobalAveragePooling2D"}
     layer = layers.get(len(spec.shape or ()))
-    return chosen, [f"features = keras.layers.{layer}()(features)"] if layer else []
+    return [f"features = keras.layers.{layer}()(features)"] if layer else []
 
 
 def _python_code(detail: VersionDetail, signature: Signature, examples: Mapping[str, Example], base_url: str) -> str:
@@ -187,7 +186,9 @@ def _refusal_note(detail: VersionDetail, signature: Signature) -> str:
 
 
 def push_command(model: Model, detail: VersionDetail | None) -> str:
-    """How one more version is pushed: a head says again which trunk it stands on."""
+    """How a model is pushed, the first time or once more: with what it was made from, which is part of its content."""
     edges = detail.lineage if detail else ()
-    trunk = next((f" --head-of {edge.model}@{edge.number}" for edge in edges if edge.kind is EdgeKind.HEAD_OF), "")
-    return f"hub push ./your_saved_model {model.name}{trunk}"
+    made = [f" {_OPTIONS[edge.kind]} {edge.model}@{edge.number}" for edge in edges if edge.kind in _OPTIONS]
+    if not made and model.kind is Kind.HEAD:
+        made = [" --head-of OWNER/TRUNK"]
+    return f"hub push ./your_saved_model {model.name}{''.join(made)}"

@@ -38,7 +38,7 @@ from hub.web.looks import Look, look_at
 from hub.web.results import Output, output_of
 from hub.web.session import check_same_origin, principal_of
 from hub.web.shell import base_url, render
-from hub.web.snippets import default_signature
+from hub.web.snippets import default_signature, push_command
 from hub.web.visits import Visit
 
 MAX_FORM_BYTES = 8 << 20
@@ -247,6 +247,7 @@ def _show(visit: Visit, form: Form, result: Result | None) -> Response:
         response.headers[_PART] = "result"
         return response
     facts: dict[str, Any] = {"look": form.look, "signature": signature, "fields": form.fields}
+    facts |= {"push_command": push_command(form.look.model, detail)}
     if detail is not None and signature is not None:
         version = detail.version
         query = {"version": version.number, "signature": signature.name}

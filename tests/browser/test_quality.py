@@ -7,31 +7,13 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser
 
-from tests.browser.walk import PAGES, RULED, TROUBLE, watch
+from tests.browser.walk import PAGES, RULED, TROUBLE, Wire, watch
 
 MOST_BYTES = 60_000
 MOST_REQUESTS = 10
 BACKGROUND = {"light": "rgb(255, 255, 255)", "dark": "rgb(16, 19, 23)"}
-
-
-class Wire:
-    """What a page takes to come over the wire, headers too, with nothing kept from the page before."""
-
-    def __init__(self, page: Page) -> None:
-        self.bytes, self.requests = 0, 0
-        session = page.context.new_cdp_session(page)
-        session.send("Network.enable")
-        session.send("Network.setCacheDisabled", {"cacheDisabled": True})
-        session.on("Network.loadingFinished", self._add)
-
-    def _add(self, event: dict[str, Any]) -> None:
-        self.bytes += event["encodedDataLength"]
-        self.requests += 1
-
-    def begin(self) -> None:
-        self.bytes, self.requests = 0, 0
 
 
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 390)])

@@ -3,7 +3,14 @@
 Law: a page is listed in each form that looks different: with and without what it lists, for whoever may see more.
 """
 
-from playwright.sync_api import BrowserContext, ConsoleMessage
+import re
+from collections.abc import Callable, Iterable, Iterator
+from html import unescape
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+import httpx2
+from playwright.sync_api import BrowserContext, ConsoleMessage, Page
 
 PAGES = [
     "/",
@@ -60,3 +67,48 @@ def watch(context: BrowserContext, complaints: list[str]) -> None:
     context.add_init_script(VIOLATIONS)
     context.on("console", note)
     context.on("weberror", lambda error: complaints.append(str(error.error)))
+
+
+class Wire:
+    """What a page takes to come over the wire, headers too, with nothing kept from the page before."""
+
+    def __init__(self, page: Page) -> None:
+        self.bytes, self.requests = 0, 0
+        self.session = page.context.new_cdp_session(page)
+        self.session.send("Network.enable")
+        self.session.send("Network.setCacheDisabled", {"cacheDisabled": True})
+        self.session.on("Network.loadingFinished", self._add)
+
+    def _add(self, event: dict[str, Any]) -> None:
+        self.bytes += event["encodedDataLength"]
+        self.requests += 1
+
+    def begin(self) -> None:
+        self.bytes, self.requests = 0, 0
+
+
+def crawl(
+    client: httpx2.Client, starts: Iterable[str], is_wanted: Callable[[str], bool] = bool
+) -> Iterator[tuple[str, httpx2.Response]]:
+    """Everything that links lead to from some pages, each path once."""
+    seen, waiting = set(), list(starts)
+    while waiting:
+        path = waiting.pop()
+        if path in seen or not is_of_its_own(path) or not is_wanted(path):
+            continue
+        seen.add(path)
+        answer = client.get(path)
+        yield path, answer
+        if answer.headers["content-type"].startswith("text/html"):
+            links = re.findall(r'(?:href|src)="([^"]*)"', answer.text)
+            targets = [urlsplit(urljoin(path, unescape(link))) for link in links]
+            waiting += [f"{one.path}?{one.query}".rstrip("?") for one in targets if not one.netloc and not one.scheme]
+
+
+def is_of_its_own(path: str) -> bool:
+    """A list of models that is narrowed further is of no other kind; there are endless such lists.
+
+    TensorBoard is another program.
+    """
+    is_list = re.match(r"/[^/]*\?", path) is not None
+    return "/tensorboard/" not in path and not (is_list and path.count("=") > 1)

@@ -40,17 +40,16 @@ def wait_until_ready(url: str, server: subprocess.Popen[bytes]) -> None:
 
 @pytest.fixture
 def shell(tmp_path: Path) -> dict[str, str]:
-    """A reader's terminal: an empty directory, an account of its own, our commands on PATH."""
+    """A reader's terminal: an empty directory, an account of its own, our commands on PATH, nothing set for them."""
     port = free_port()
     return {
-        **os.environ,
+        **{key: value for key, value in os.environ.items() if not key.startswith("HUB_")},
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "HOME": str(tmp_path),
         "XDG_CONFIG_HOME": str(tmp_path / "config"),
         "HUB_CACHE": str(tmp_path / "cache"),
         "HUB_PORT": str(port),
         "HUB_GRPC_PORT": "0",
-        "HUB_URL": f"http://127.0.0.1:{port}",
     }
 
 
@@ -58,16 +57,21 @@ def test_the_tutorial_works_from_top_to_bottom(tmp_path: Path, shell: dict[str, 
     directory = tmp_path / "reader"
     directory.mkdir()
     servers: list[subprocess.Popen[bytes]] = []
-    ran = 0
+    ran, exported = 0, ""
     try:
-        for language, info, code in FENCE.findall(TUTORIAL.read_text()):
+        for language, info, code in FENCE.findall(TUTORIAL.read_text().replace(":8460", f":{shell['HUB_PORT']}")):
+            if language == "console":
+                continue
             if info == "server":
                 servers.append(subprocess.Popen(["bash", "-ec", f"exec {code}"], cwd=directory, env=shell))
-                wait_until_ready(shell["HUB_URL"], servers[-1])
+                wait_until_ready(f"http://127.0.0.1:{shell['HUB_PORT']}", servers[-1])
+            elif code.startswith("export "):
+                exported += code
             elif language == "python":
                 (directory / info.removeprefix("file=")).write_text(code)
             else:
-                done = subprocess.run(["bash", "-ec", code], cwd=directory, env=shell, capture_output=True, text=True)
+                program = ["bash", "-euc", exported + code]
+                done = subprocess.run(program, cwd=directory, env=shell, capture_output=True, text=True)
                 assert done.returncode == 0, f"{code}\n{done.stdout}\n{done.stderr}"
             ran += 1
     finally:

@@ -14,15 +14,16 @@ import numpy as np
 import pytest
 
 from hub.domain.digests import digest_of
+from hub.domain.lineage import Edge, EdgeKind
 from hub.domain.manifest import Kind
 from hub.domain.reports import ProbeResult, Report, SignatureProbe, Verdict
 from hub.domain.signatures import Signature, TuningFace
 from hub.domain.tensors import TensorSpec, check_tensor
-from hub.domain.versions import State, Version
+from hub.domain.versions import Model, State, Version
 from hub.protocol.frames import Tensor, from_numpy
 from hub.protocol.schemas import VersionDetail
 from hub.web.examples import example_inputs, needs_samples
-from hub.web.snippets import Snippet, default_signature, snippets
+from hub.web.snippets import Snippet, default_signature, push_command, snippets
 
 URL = "http://127.0.0.1:8460"
 YES = Verdict(answer="yes")
@@ -259,12 +260,12 @@ def test_fine_tuning_is_not_guessed_for_nested_inputs() -> None:
 @pytest.mark.parametrize(
     ("outputs", "line"),
     [
-        ({"f": spec("f", "float32", None, 8)}, "features = trunk(inputs)\noutputs"),
+        ({"f": spec("f", "float32", None, 8)}, "(trunk(inputs))[0]\noutputs"),
         ({"f": spec("f", "float32", None, None, 8)}, "features = keras.layers.GlobalAveragePooling1D()(features)"),
         ({"f": spec("f", "float32", None, 7, 7, 8)}, "features = keras.layers.GlobalAveragePooling2D()(features)"),
         (
-            {"b": spec("b", "float32", None, 8), "a": spec("a", "float32", None, 8)},
-            'features = trunk(inputs)["a"]\noutputs',
+            {"b": spec("b", "float32", None, 8, 8), "a": spec("a", "float32", None, 8)},
+            "features = keras.tree.flatten(trunk(inputs))[0]\noutputs",
         ),
     ],
 )
@@ -281,3 +282,19 @@ def test_only_a_trunk_that_can_be_trained_shows_how() -> None:
     assert "finetune" not in made(detail(tuning_face=trainable, report=cannot))
     assert "finetune" not in made(detail(tuning_face=trainable, kind=Kind.HEAD))
     assert "finetune" not in made(detail(tuning_face=face(TensorSpec(name="", dtype="float32", shape=None))))
+
+
+@pytest.mark.parametrize(
+    ("kind", "edges", "told"),
+    [
+        (Kind.TRUNK, [], ""),
+        (Kind.TRUNK, [EdgeKind.FINETUNED_FROM], " --from acme/base@2"),
+        (Kind.TRUNK, [EdgeKind.CONVERTED_FROM], ""),
+        (Kind.HEAD, [EdgeKind.HEAD_OF], " --head-of acme/base@2"),
+        (Kind.HEAD, [], " --head-of OWNER/TRUNK"),
+    ],
+)
+def test_pushing_once_more_says_what_the_version_was_made_from(kind: Kind, edges: list[EdgeKind], told: str) -> None:
+    lineage = tuple(Edge(kind=each, model="acme/base", number=2, digest=digest_of(b"base")) for each in edges)
+    model = Model.model_construct(name="acme/shapes", kind=kind)
+    assert push_command(model, detail(lineage=lineage)) == f"hub push ./your_saved_model acme/shapes{told}"
