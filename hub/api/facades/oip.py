@@ -104,7 +104,7 @@ async def _model_ready(house: House, request: Request) -> Response:
 
 
 async def _infer(house: House, exchange: Exchange) -> Answer:
-    principal = await caller(house, exchange.header(b"authorization"))
+    principal = await caller(house, exchange.header(b"authorization"), exchange.address)
     servable = await house.predictions.resolve(principal, _reference(exchange.parts))
     body = await read_body(house, exchange)
     header_length = exchange.header(HEADER_LENGTH)

@@ -107,7 +107,7 @@ def _encode_values(outputs: Sequence[Tensor], call: ExamplesCall) -> bytes:
 
 
 async def _answer(house: House, exchange: Exchange, decode: Decode[_Call], encode: Encode[_Call]) -> Answer:
-    principal = await caller(house, exchange.header(b"authorization"))
+    principal = await caller(house, exchange.header(b"authorization"), exchange.address)
     servable = await house.predictions.resolve(principal, _reference(exchange.parts))
     body = await read_body(house, exchange)
     call = await off_loop(len(body), decode, body, servable.signatures)
