@@ -26,7 +26,7 @@ demo: $(filter .tools/%,$(UV))  ## the main job on embedded defaults; DEMO_ARGS=
 
 test: $(filter .tools/%,$(UV))  ## the whole test suite with real servers; installs what it needs
 	sh tests/system_packages.sh
-	$(RUN) pytest -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
+	$(RUN) pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 faults: $(filter .tools/%,$(UV))  ## the long ones of the fault matrix: killed, full, cut off, damaged
 	sh tests/system_packages.sh

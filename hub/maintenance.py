@@ -3,16 +3,20 @@
 Law: nothing here changes what a running hub relies on behind its back; what both touch is settled in the database.
 """
 
+import hashlib
 import importlib.util
+import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
 from hub.domain.access import HUB
+from hub.domain.audit import AuditEntry
 from hub.domain.errors import ExtraMissing, NotAvailable
-from hub.protocol.schemas import AuditPage, HubStatus, SweepReport
+from hub.protocol.codecs.audit_rows import csv_lines
+from hub.protocol.schemas import HubStatus, SweepReport
 from hub.protocol.upkeep import BackupFacts, DeepReport, Quota, RestoreReport
 from hub.runtime import sandbox
 from hub.runtime.devices import find_devices
@@ -27,6 +31,7 @@ from hub.services.sweep import Sweeps
 from hub.settings import Settings
 from hub.storage.blobs import BlobStore, open_store
 from hub.storage.catalog import Catalog
+from hub.storage.disk import sync_folder
 from hub.telemetry.logging import configure_logging
 
 
@@ -60,18 +65,39 @@ def sweep(settings: Settings, *, dry_run: bool) -> SweepReport:
         catalog.close()
 
 
-def audit(settings: Settings, *, since: datetime | None, actor: str | None, about: str | None, limit: int) -> AuditPage:
-    """Who changed what, newest first; read from the database, whether or not a hub is running.
+@contextmanager
+def audits(settings: Settings) -> Iterator[Audits]:
+    """Who changed what; read from the database, whether or not a hub is running.
 
     Raises:
         NotAvailable: The database cannot be used, or has not the newest schema.
     """
-    catalog = Catalog(settings.database)
-    try:
-        catalog.check()
-        return Audits(catalog).entries(HUB, since=since, actor=actor, thing=about, limit=limit)
-    finally:
-        catalog.close()
+    with _checked_catalog(settings) as catalog:
+        yield Audits(catalog)
+
+
+def prune_audit(settings: Settings, until: datetime, file: Path) -> int:
+    """Move what was noted before a moment from the database to a new file; gives how many entries.
+
+    Raises:
+        InvalidRequest: The moment is less than a day ago.
+        NotAvailable: The database cannot be used, or has not the newest schema.
+        OSError: The file is there already, or cannot be written.
+    """
+
+    def export(pages: Iterable[Sequence[AuditEntry]]) -> str:
+        digest = hashlib.sha256()
+        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
+            for line in csv_lines(pages):
+                digest.update(line.encode())
+                out.write(line.encode())
+            out.flush()
+            os.fsync(out.fileno())
+        sync_folder(file.parent)
+        return f"sha256:{digest.hexdigest()}"
+
+    with audits(settings) as found:
+        return found.prune(HUB, until, export)
 
 
 @contextmanager

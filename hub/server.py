@@ -28,6 +28,7 @@ from hub.api.connection import Connection
 from hub.api.facades import oip_rpc, tfserving_rpc
 from hub.api.facades.rpc import rpc_server
 from hub.api.handover import adopt
+from hub.api.patience import patience_of
 from hub.client.config import save_credentials
 from hub.domain.errors import Conflict, HubError, NotAvailable
 from hub.engine.engine import Engine
@@ -279,7 +280,7 @@ class _Server(uvicorn.Server):
             return
         rpc_port = await self._open_rpc()
         if sockets:
-            self._outlets.start(sockets[0], partial(adopt, self))
+            self._outlets.start(sockets[0], partial(adopt, self, patience_of(self._house.settings)))
         # What was imported stays: the collector need not walk it again and again, while everybody waits.
         gc.collect()
         gc.freeze()
@@ -308,9 +309,10 @@ class _Server(uvicorn.Server):
 
 def server_config(app: ASGIApp, settings: Settings, connection: Any, *, has_life: bool = False) -> uvicorn.Config:
     """How HTTP is served; ``has_life`` where the application starts and stops something."""
+    patient: Any = partial(connection, patience=patience_of(settings))
     return uvicorn.Config(
         app,
-        http=connection,
+        http=patient,
         loop="uvloop",
         ws="none",
         lifespan="on" if has_life else "off",

@@ -47,6 +47,8 @@ class Settings(BaseSettings):
         caller_share: Share of those that one user, one of the hub's own tokens, or all without one may have waiting.
         rate_per_s: Requests that change something, a second, of one caller; 0 for any number.
         rate_burst: As many at once of one who was quiet before.
+        connections_per_address: Connections of one API process from one address, other than a trusted proxy's; None
+            means half of all that it takes.
         answer_max_bytes: Largest answer to a prediction, as tensors.
         answer_max_elements: Most numbers and texts in such an answer: as JSON they take several times their bytes.
         batch_max_rows: Rows of the largest batch that is computed at once.
@@ -91,6 +93,7 @@ class Settings(BaseSettings):
     caller_share: Annotated[float, Field(gt=0, le=1)] = 0.75
     rate_per_s: Annotated[float, Field(ge=0)] = 100.0
     rate_burst: Annotated[int, Field(ge=1)] = 1_000
+    connections_per_address: Annotated[int, Field(ge=1)] | None = None
     batch_max_rows: Annotated[int, Field(ge=1, le=65_536)] = 64
     batch_delay_ms: Annotated[float, Field(ge=0, le=10_000)] = 0.0
     predict_deadline_s: Annotated[float, Field(gt=0)] = 60.0

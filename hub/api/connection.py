@@ -2,7 +2,8 @@
 
 A prediction that a worker can be asked at once needs no task, no messages between server and application, and no timer
 to look after the client: a quarter of what it costs. What that takes is in `hub.api.front.ShortWay`; whatever is not so
-simple goes the usual way, with the body that came.
+simple goes the usual way, with the body that came. A client that predicts again and again sends the same head, byte for
+byte: one that was answered so before is known, and not parsed again.
 
 Files are asked for with ASGI's zero copy send extension (``http.response.zerocopysend``), offered where the bytes go to
 a plain socket; a file then moves inside the kernel, at the speed of nginx's.
@@ -15,6 +16,7 @@ Source: ASGI's documentation, extensions, "Zero Copy Send"; sendfile(2).
 """
 
 import asyncio
+import functools
 import os
 import select
 import time
@@ -30,7 +32,7 @@ from uvicorn import Config
 from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
-from hub.api.front import Front, Reply, Straight, Withdraw
+from hub.api.front import Front, KnownHead, Reply, Straight, Withdraw
 from hub.api.patience import PatientConnection
 
 ZERO_COPY = "http.response.zerocopysend"
@@ -39,6 +41,8 @@ _TURN_BYTES = 16 << 20
 _PATIENCE_S = 0.005
 _MODEST_BYTES = 1 << 20
 _MODEST_DIGITS = 7
+_HEAD_END = b"\r\n\r\n"
+_MOST_HEAD_BYTES = 2_048
 # Moving bytes keeps a core busy: more threads than cores only take turns, which costs a third of the rate.
 _senders = ThreadPoolExecutor(max(2, os.cpu_count() or 1), thread_name_prefix="send-file")
 
@@ -53,6 +57,33 @@ class Connection(PatientConnection):
         self._held: tuple[Straight, ASGI3Application] | None = None
         self._pieces: list[bytes] = []
         self._withdraw: Withdraw | None = None
+        self._came = b""
+
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether nothing is under way, so that what comes next begins a request."""
+        return self.is_between and not self.pipeline and (self.cycle is None or self.cycle.response_complete)
+
+    def data_received(self, data: bytes) -> None:
+        """See uvicorn; a request whose head is known, and that is here whole, is not parsed."""
+        is_first = self.is_at_rest
+        known = self._known(data) if is_first else None
+        if known is None:
+            self._came = data if is_first else b""
+            super().data_received(data)
+            return
+        self._unset_keepalive_if_required()
+        self._owed_s = 0.0
+        scope = {**known.scope, "server": self.server, "client": self.client, "state": self.app_state.copy()}
+        self.cycle = cast(RequestResponseCycle, _Brief(scope, self.server_state.default_headers))
+        self._answer(self.cycle, known.straight, data[known.head_bytes :], cast(ASGI3Application, self.app), None)
+
+    def _known(self, data: bytes) -> KnownHead | None:
+        if self._front is None or self.scheme != "http" or self.flow.write_paused or self.transport.is_closing():
+            return None
+        end = data.find(_HEAD_END, 0, _MOST_HEAD_BYTES) + len(_HEAD_END)
+        known = self._front.heads.get(data[:end])
+        return known if known is not None and len(data) == end + known.body_bytes else None
 
     def on_headers_complete(self) -> None:
         """Start what answers the request."""
@@ -86,24 +117,57 @@ class Connection(PatientConnection):
         (straight, app), self._held = self._held, None
         pieces, self._pieces = self._pieces, []
         body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-        cycle = self.cycle
+        head = self._came[: len(self._came) - len(body)]
+        is_whole = self._came.endswith(body) and head.endswith(_HEAD_END) and head.count(_HEAD_END) == 1
+        if self.flow.write_paused:
+            self._go_usual_way(self.cycle, body, app)
+        else:
+            self._answer(self.cycle, straight, body, app, head if is_whole else None)
+
+    def _answer(
+        self, cycle: RequestResponseCycle, straight: Straight, body: bytes, app: ASGI3Application, head: bytes | None
+    ) -> None:
+        """Answer straight, or the usual way; remember the head of what was answered straight, where one is given."""
 
         def tell(reply: Reply | None) -> None:
             self._withdraw = None
-            if reply is not None:
-                self._reply(cycle, reply)
+            if reply is None:
+                self._go_usual_way(cycle, body, app)
                 return
-            cycle.body += body
-            super(Connection, self)._start_asgi_task(cycle, app)
+            if head is not None and cycle.keep_alive and self._front is not None and self.scheme == "http":
+                self._front.remember(head, cast(Scope, cycle.scope), straight, len(body))
+            self._reply(cycle, reply)
 
-        withdraw = None if self.flow.write_paused else straight(cast(Scope, cycle.scope), body, tell)
+        withdraw = straight(cast(Scope, cycle.scope), body, tell)
         if withdraw is None:
-            tell(None)
+            self._go_usual_way(cycle, body, app)
         else:
             self._withdraw = withdraw
 
+    def _go_usual_way(self, cycle: RequestResponseCycle, body: bytes, app: ASGI3Application) -> None:
+        if isinstance(cycle, _Brief):
+            is_newest = self.cycle is cycle
+            cycle = RequestResponseCycle(
+                scope=cycle.scope,
+                transport=self.transport,
+                flow=self.flow,
+                logger=self.logger,
+                access_logger=self.access_logger,
+                access_log=self.access_log,
+                default_headers=cycle.default_headers,
+                message_event=asyncio.Event(),
+                expect_100_continue=False,
+                keep_alive=cycle.keep_alive,
+                on_response=self.on_response_complete,
+            )
+            cycle.more_body = False
+            cycle.message_event.set()
+            self.cycle = cycle if is_newest else self.cycle
+        cycle.body += body
+        super()._start_asgi_task(cycle, app)
+
     def _reply(self, cycle: RequestResponseCycle, reply: Reply) -> None:
-        default = b"".join([b"%b: %b\r\n" % line for line in cycle.default_headers])
+        default = _lines(tuple(cycle.default_headers))
         end = b"\r\n" if cycle.keep_alive else b"connection: close\r\n\r\n"
         self.transport.write(b"".join([STATUS_LINE[200], default, reply.headers, end, reply.body]))
         cycle.response_started = cycle.response_complete = True
@@ -162,6 +226,25 @@ class Connection(PatientConnection):
         finally:
             self.is_blocked = False
             self.loop.remove_writer(socket)
+
+
+class _Brief:
+    """What of uvicorn's cycle a request takes that is answered straight, without having been parsed."""
+
+    __slots__ = ("default_headers", "disconnected", "keep_alive", "response_complete", "response_started", "scope")
+    message_event = asyncio.Event()  # nobody waits for it
+
+    def __init__(self, scope: Scope, default_headers: list[tuple[bytes, bytes]]) -> None:
+        self.scope = scope
+        self.default_headers = default_headers
+        self.keep_alive = True
+        self.disconnected = self.response_started = self.response_complete = False
+
+
+@functools.lru_cache(4)
+def _lines(headers: tuple[tuple[bytes, bytes], ...]) -> bytes:
+    """Header lines as they are sent; the same for a second."""
+    return b"".join([b"%b: %b\r\n" % line for line in headers])
 
 
 def _is_modest(cycle: RequestResponseCycle) -> bool:

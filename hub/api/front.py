@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 _MAX_REMEMBERED = 4_096
 _MAX_PATH_CHARS = 512
+_MAX_HEADS = 1_024
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,23 @@ class ShortWay:
         return re.compile("".join(named))
 
 
+@dataclass(frozen=True, slots=True)
+class KnownHead:
+    """The head of a request that was answered straight: who sends it again, byte for byte, is understood at once.
+
+    Attributes:
+        scope: What ASGI says of it.
+        straight: What answered it.
+        head_bytes: Its length.
+        body_bytes: Of the body that it announces.
+    """
+
+    scope: Scope
+    straight: Straight
+    head_bytes: int
+    body_bytes: int
+
+
 class Front:
     """Sends requests to hot routes on their way."""
 
@@ -63,6 +81,7 @@ class Front:
         for way in ways:
             self._ways.setdefault(way.method, []).append((way.pattern(), way))
         self._known: dict[tuple[str, str], tuple[ShortWay, dict[str, str]]] = {}
+        self.heads: dict[bytes, KnownHead] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""
@@ -80,6 +99,12 @@ class Front:
             return None
         scope["path_params"] = found[1]
         return found[0].straight
+
+    def remember(self, head: bytes, scope: Scope, straight: Straight, body_bytes: int) -> None:
+        """Know a head from now on; who asks, and for what, is looked at each time."""
+        if len(self.heads) >= _MAX_HEADS:
+            self.heads.clear()
+        self.heads[head] = KnownHead(scope, straight, len(head), body_bytes)
 
     def _find(self, method: str, path: str) -> tuple[ShortWay, dict[str, str]] | None:
         found = self._known.get((method, path))

@@ -18,6 +18,7 @@ from starlette.types import Receive, Scope, Send
 from uvicorn import Config, Server
 
 from hub.api.connection import Connection
+from hub.api.patience import Patience
 from hub.api.problems import problem_response
 from hub.domain.errors import NotAvailable
 
@@ -45,8 +46,7 @@ class OutletConnection(Connection):
 
     def data_received(self, data: bytes) -> None:
         """See uvicorn; what is not for an outlet goes to the hub."""
-        is_at_rest = self.is_between and not self.pipeline and (self.cycle is None or self.cycle.response_complete)
-        if not is_at_rest or is_served(data):
+        if not self.is_at_rest or is_served(data):
             super().data_received(data)
             return
         transport = cast(asyncio.Transport, self.transport)
@@ -75,13 +75,13 @@ class _Adopted(Connection):
         self.data_received(self._data)
 
 
-async def adopt(server: Server, data: bytes, file: int) -> None:
+async def adopt(server: Server, patience: Patience, data: bytes, file: int) -> None:
     """Answer a connection that was handed over: the bytes that were read of it, and its descriptor."""
     loop = asyncio.get_running_loop()
     connected = socket.socket(fileno=file)
     connected.setblocking(False)
 
     def connection() -> Connection:
-        return _Adopted(data, server.config, server.server_state, server.lifespan.state, loop)
+        return _Adopted(data, server.config, server.server_state, server.lifespan.state, loop, patience=patience)
 
     await loop.connect_accepted_socket(connection, connected)

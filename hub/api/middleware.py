@@ -71,7 +71,7 @@ class Observed:
         stamped = _stamping(send, exchange)
         try:
             _check_announced(scope, exchange)
-            with asked_from(Origin(exchange.request_id, _address(scope))):
+            with asked_from(Origin(exchange.request_id, address_of(scope))):
                 await self.app(scope, counted, stamped)
         except Exception as error:
             if not isinstance(error, HubError):
@@ -96,7 +96,8 @@ def _request_id(scope: Scope) -> str:
     return sent if SANE_ID.fullmatch(sent) else uuid4().hex
 
 
-def _address(scope: Scope) -> str | None:
+def address_of(scope: Scope) -> str | None:
+    """Where a request came from; behind a proxy that is trusted, where that says."""
     client = scope.get("client")
     return client[0] if client else None
 

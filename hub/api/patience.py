@@ -4,8 +4,9 @@ uvicorn waits for ever for the first request of a connection, for the end of a r
 who reads no answer. Here each connection is looked at once a second; what the client owes by then is what counts.
 
 Laws: only a client that has to send or to read is given up, never one that waits for the hub; what is slow but goes on,
-goes on; who is given up before an answer began is told so (408, 431, 503), others lose the connection; a request that
-comes whole costs no clock and no timer.
+goes on; who is given up before an answer began is told so (408, 429, 431, 503), others lose the connection; a request
+that comes whole costs no clock and no timer. One address never has all connections, but for a proxy that is trusted to
+tell whose they are: behind it are many.
 """
 
 import json
@@ -18,8 +19,9 @@ import structlog
 from uvicorn import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from hub.domain.errors import HubError, NotAvailable, TooLarge, TooSlow
+from hub.domain.errors import HubError, NotAvailable, Overloaded, TooLarge, TooSlow
 from hub.protocol.problems import CONTENT_TYPE, RETRY_AFTER_S, to_problem
+from hub.settings import Settings
 
 _MOST_CONNECTIONS = 4_096
 _HEAD_TOO_LARGE = 431
@@ -46,6 +48,7 @@ class Patience:
         reading_s: Longest that a client takes none of an answer that is there for it.
         head_bytes: Longest head that comes in pieces; as much between two pieces of a body that is not body.
         connections: Most at once in this process.
+        of_address: Most of those from one address; None for half of them.
     """
 
     look_every_s: float = 1.0
@@ -56,6 +59,17 @@ class Patience:
     reading_s: float = 60.0
     head_bytes: int = 64 << 10
     connections: int = field(default_factory=_most_connections)
+    of_address: int | None = None
+
+    @property
+    def share(self) -> int:
+        """Most connections at once from one address."""
+        return self.of_address or max(1, self.connections // 2)
+
+
+def patience_of(settings: Settings) -> Patience:
+    """The limits of a hub's connections."""
+    return Patience(of_address=settings.connections_per_address)
 
 
 class PatientConnection(HttpToolsProtocol):
@@ -83,6 +97,12 @@ class PatientConnection(HttpToolsProtocol):
         if len(self.connections) > self.patience.connections:
             full = NotAvailable("The hub has as many connections as it takes.", remedy="Try again in a few seconds.")
             self._give_up(full, full.status)
+        elif len(self.connections) > self.patience.share and self._is_one_of_too_many():
+            many = Overloaded(
+                f"There are {self.patience.share} connections from your address already.",
+                remedy="Close some, or try again in a few seconds.",
+            )
+            self._give_up(many, many.status)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """See uvicorn."""
@@ -152,6 +172,14 @@ class PatientConnection(HttpToolsProtocol):
             if self._owed_s >= patience.body_s:
                 detail = f"The request's body came slower than {patience.body_rate} bytes a second."
                 self._give_up(TooSlow(detail, remedy="Try again over a faster line."), TooSlow.status)
+
+    def _is_one_of_too_many(self) -> bool:
+        """Whether its address has more than its share; counted only where somebody could have."""
+        address, proxies = self._address(), getattr(self.config.loaded_app, "trusted_hosts", ())
+        if address is None or address in proxies:
+            return False
+        clients = [getattr(each, "client", None) for each in self.connections]
+        return sum(client is not None and client[0] == address for client in clients) > self.patience.share
 
     def _reads_nothing(self) -> bool:
         unread = self.transport.get_write_buffer_size(), self.taken_bytes

@@ -1,13 +1,13 @@
 """``hub admin``: looking after a hub, on the machine it runs on, with the options and environment it is served with."""
 
-from datetime import datetime
 from typing import Annotated
 
 import typer
 
 from hub.cli import key, people, quota
 from hub.cli.arguments import JsonOption, needs_extra
-from hub.cli.output import put, put_json, put_rows, say, size_text, time_text
+from hub.cli.auditing import audit
+from hub.cli.output import put, put_json, put_rows, say, size_text
 from hub.cli.serve import DatabaseOption, DataDirOption, StorageOption, read_settings
 from hub.cli.upkeep import backup, examine_deeply, restore, show_deep
 
@@ -16,9 +16,9 @@ app.add_typer(key.app, name="key")
 app.add_typer(quota.app, name="quota")
 app.command("backup", epilog="Example: hub admin backup /backups/trunkhub --blobs")(backup)
 app.command("restore", epilog="Example: hub admin restore /backups/trunkhub --data-dir ./new-hub-data")(restore)
+app.command("audit", epilog="Example: hub admin audit --object acme/resnet50 --since 2026-01-31")(audit)
 app.add_typer(people.users, name="user")
 app.add_typer(people.organisations, name="org")
-_MOMENTS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S"]
 
 
 @app.command("migrate", epilog="Example: hub admin migrate --data-dir ./hub-data")
@@ -60,49 +60,6 @@ def sweep(
         for digest in report.lost:
             say(f"{digest} is not in the store. Restore it from a backup, or push its version again.")
     raise typer.Exit(1 if report.lost else 0)
-
-
-@app.command("audit", epilog="Example: hub admin audit --object acme/resnet50 --since 2026-01-31")
-def audit(
-    data_dir: DataDirOption = None,
-    database_url: DatabaseOption = None,
-    limit: Annotated[int, typer.Option(min=1, max=100_000, help="Entries at most.")] = 50,
-    since: Annotated[datetime | None, typer.Option(formats=_MOMENTS, help="From this moment on, in UTC.")] = None,
-    actor: Annotated[str | None, typer.Option(help="Only what this principal did: a token's name, or hub.")] = None,
-    about: Annotated[
-        str | None,
-        typer.Option("--object", metavar="REF", help="Only about this model, version, alias, or token's or push's id."),
-    ] = None,
-    json: JsonOption = False,
-) -> None:
-    """List who changed what, newest first; a hub may be running meanwhile."""
-    with needs_extra("server", "hub admin audit"):
-        from hub.maintenance import audit as look
-
-    given = read_settings({"data_dir": data_dir, "database_url": database_url})
-    page = look(given, since=since, actor=actor, about=about, limit=limit)
-    if json:
-        put_json(list(page.items))
-        return
-    put_rows(
-        ("WHEN", "ACTION", "OBJECT", "RESULT", "ACTOR", "TOKEN", "ADDRESS", "REQUEST", "FACTS"),
-        (
-            (
-                time_text(entry.at),
-                entry.action,
-                entry.object,
-                entry.result,
-                entry.actor,
-                entry.token_id or "-",
-                entry.address or "-",
-                entry.request_id or "-",
-                ", ".join(f"{name}: {value}" for name, value in entry.facts.items() if value is not None) or "-",
-            )
-            for entry in page.items
-        ),
-    )
-    if page.next is not None:
-        say("There is more; ask for it with --limit.")
 
 
 @app.command("doctor", epilog="Example: hub admin doctor --data-dir ./hub-data --deep")

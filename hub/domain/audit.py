@@ -1,7 +1,8 @@
 """The audit: who changed what, and what was refused.
 
 Laws: an entry is written in the transaction of the change that it tells of, so neither is there without the other; it
-is never changed or removed, and outlives what it names; it holds no secrets. Reading is not audited.
+is never changed, and outlives what it names; it is removed only with all that are older, once they are in a file, and
+that is an entry too; it holds no secrets. Reading is not audited.
 
 Where a request came from is the face's to know and nobody's to pass on: it says so once, with `asked_from`, and
 whatever runs below it in that context has it from `origin`.
@@ -51,6 +52,7 @@ class Action(StrEnum):
     MEMBER_REMOVE = "member.remove"
     SESSION_BEGIN = "session.begin"
     SESSION_END = "session.end"
+    AUDIT_PRUNE = "audit.prune"
 
 
 class Result(StrEnum):

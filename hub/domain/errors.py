@@ -21,7 +21,8 @@
     │   ├── VersionYanked
     │   ├── HasDependents
     │   ├── BreaksCallers
-    │   └── AliasLocked
+    │   ├── AliasLocked
+    │   └── LastAdministrator
     ├── TooLarge                  413  more than a limit allows
     │   └── QuotaExceeded              the owner would keep more than it may
     ├── Invalid                   422  the content is wrong
@@ -190,6 +191,12 @@ class AliasLocked(Conflict):
     """The alias may not be moved."""
 
     code = "alias-locked"
+
+
+class LastAdministrator(Conflict):
+    """An organisation would have nobody left who administers it."""
+
+    code = "last-administrator"
 
 
 class TooLarge(HubError):

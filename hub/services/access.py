@@ -18,6 +18,7 @@ from hub.domain.secret import hashed, is_mistyped, new_secret
 from hub.protocol.schemas import CreatedToken, CreateToken, TokenList
 from hub.services.changes import require
 from hub.services.principals import KnownPrincipals, of_token, of_user
+from hub.services.strangers import Strangers
 from hub.settings import Anonymous
 from hub.storage.catalog import Catalog, Transaction
 
@@ -55,12 +56,14 @@ class Access:
     catalog: Catalog
     anonymous: Anonymous
     known: KnownPrincipals = field(default_factory=KnownPrincipals, repr=False)
+    strangers: Strangers = field(default_factory=Strangers, repr=False)
 
     def authenticate(self, authorization: str | None, session: str | None = None) -> Principal:
         """Tell who asks, from the ``Authorization`` header, else the dashboard's session, else nobody in particular.
 
         Raises:
             Unauthorized: A token or session was sent that this hub does not accept.
+            Overloaded: Too many that it does not know have come from the same address.
         """
         if authorization:
             return self._principal(_bearer(authorization))
@@ -177,7 +180,11 @@ class Access:
 
     def _principal(self, secret: str) -> Principal:
         key = hashed(secret)
-        return self.known.find(key) or self._look_up(key, secret)
+        found = self.known.find(key)
+        if found is not None:
+            return found
+        with self.strangers.looking_up(key):
+            return self._look_up(key, secret)
 
     def _look_up(self, key: str, secret: str) -> Principal:
         if is_mistyped(secret):
@@ -196,8 +203,12 @@ class Access:
         found = self.known.find(key)
         if found is not None:
             return found
+        with self.strangers.looking_up(key):
+            return self._look_up_session(key, hashed(secret))
+
+    def _look_up_session(self, key: str, secret_sha256: str) -> Principal:
         with self.catalog.read() as tx:
-            session = tx.session(hashed(secret))
+            session = tx.session(secret_sha256)
             token = tx.working_token(session.token_id) if session is not None and session.token_id else None
             user = session.user if session is not None else None
             principal = of_user(tx, user) if user else of_token(tx, token) if token else None

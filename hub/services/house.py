@@ -19,7 +19,7 @@ The verbs, for those who write faces (all are plain functions for the thread poo
     people.remove_member(principal, organisation, user) -> None
     sign_ins.with_password(name, password) -> the session's secret             .with_token(secret) -> likewise
     sign_ins.begin_elsewhere(redirect_uri) -> (url, Errand)    .finish_elsewhere(redirect_uri, errand, answer)
-    sign_ins.sign_out(secret) -> None
+    sign_ins.sign_out(secret) -> None                          .change_password(principal, old, new) -> likewise
     browse.model(principal, name: str) -> Model
     browse.versions(principal, name, *, before, limit) -> VersionPage
     browse.version(principal, name, number: int) -> VersionDetail

@@ -1,8 +1,8 @@
 """People: users, organisations and their members.
 
 Laws: the hub's administrators add people, an organisation's administrators say who its members are. To who is no member
-of an organisation it is answered like one that does not exist. Names are given once and kept: a user is disabled, never
-removed.
+of an organisation it is answered like one that does not exist. An organisation that has an administrator keeps one, but
+for who is kept out of the hub. Names are given once and kept: a user is disabled, never removed.
 """
 
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from hub.domain.access import Principal, Scope
 from hub.domain.audit import Action
-from hub.domain.errors import Conflict, InvalidRequest, OwnerNotFound
+from hub.domain.errors import Conflict, InvalidRequest, LastAdministrator, OwnerNotFound
 from hub.domain.names import parse_owner
 from hub.domain.people import Organisation, User, parse_user
 from hub.protocol.people import MemberList
@@ -123,10 +123,14 @@ class People:
         Raises:
             OwnerNotFound: No such organisation that the caller may see into, or no such user.
             Forbidden: The caller does not administer it.
+            LastAdministrator: The user would stop being its administrator, and there is no other.
         """
         self._require_admin(principal, organisation, Action.MEMBER_SET, user)
         with self.catalog.begin() as tx:
             _user(tx, user)
+            tx.lock_members(organisation)
+            if role is not Scope.ADMIN:
+                _require_another_admin(tx, organisation, user)
             before = tx.set_member(organisation, user, role)
             if before is not role:
                 facts = {"user": user, "role": role.value, "previous": before.value if before else None}
@@ -141,9 +145,12 @@ class People:
         Raises:
             OwnerNotFound: No such organisation that the caller may see into, or the user is no member.
             Forbidden: The caller does not administer it.
+            LastAdministrator: The user is its administrator, and there is no other.
         """
         self._require_admin(principal, organisation, Action.MEMBER_REMOVE, user)
         with self.catalog.begin() as tx:
+            tx.lock_members(organisation)
+            _require_another_admin(tx, organisation, user)
             if not tx.remove_member(organisation, user):
                 raise OwnerNotFound(
                     f"{user[:120]} is no member of {organisation}.",
@@ -164,6 +171,14 @@ def _require_seen(tx: Transaction, principal: Principal, organisation: str) -> N
         raise OwnerNotFound(
             f"There is no organisation {organisation[:120]}.",
             remedy="An administrator of the hub adds one: hub admin org add NAME",
+        )
+
+
+def _require_another_admin(tx: Transaction, organisation: str, user: str) -> None:
+    if tx.administrators(organisation) == [user]:
+        raise LastAdministrator(
+            f"{user} is the last administrator of {organisation}.",
+            remedy="Give another user the role admin there first.",
         )
 
 

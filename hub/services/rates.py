@@ -41,9 +41,7 @@ class Rates:
         Raises:
             Overloaded: It is one too many; it does not count.
         """
-        if not self.per_s:
-            return
-        wait_s = self._count(_caller(principal), time.monotonic())
+        wait_s = self.take(_caller(principal)) if self.per_s else 0
         if wait_s > 0:
             raise Overloaded(
                 f"More than {self.per_s:g} requests a second came from the same caller.",
@@ -51,8 +49,9 @@ class Rates:
                 retry_after_s=wait_s,
             )
 
-    def _count(self, caller: str, now: float) -> int:
-        """How long to wait, in whole seconds."""
+    def take(self, caller: str) -> int:
+        """Count a request unless it is one too many; gives how long to wait then, in whole seconds, else 0."""
+        now = time.monotonic()
         with self._lock:
             full_at = max(self._full_at.pop(caller, now), now)
             over_s = full_at - now - (self.burst - 1) / self.per_s
@@ -60,7 +59,13 @@ class Rates:
                 self._full_at.pop(next(iter(self._full_at)))
             # At the end: those that are not used go first.
             self._full_at[caller] = full_at if over_s > 0 else full_at + 1 / self.per_s
-        return math.ceil(over_s)
+        return max(0, math.ceil(over_s))
+
+    def give_back(self, caller: str) -> None:
+        """Have a request not count after all."""
+        with self._lock:
+            if caller in self._full_at:
+                self._full_at[caller] -= 1 / self.per_s
 
 
 def _caller(principal: Principal | None) -> str:

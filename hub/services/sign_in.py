@@ -1,9 +1,10 @@
 """Sign in: sessions of the dashboard, begun with a password, a token, or at an OpenID provider.
 
 Laws: a session is a random secret that lies here only as its sha256; it ends at its time, when its owner signs out, and
-with what it was begun with: a token revoked, a user kept out. What is wrong, name or password, is not told, and takes
-as long either way. Somebody from a provider is taken for a user who is here only by the subject that this user came
-with before, or by an e-mail address that the provider has verified and an administrator has given to that user.
+with what it was begun with: a token revoked, a user kept out, a password replaced. What is wrong, name or password, is
+not told, and takes as long either way. Somebody from a provider is taken for a user who is here only by the subject
+that this user came with before, or by an e-mail address that the provider has verified and an administrator has given
+to that user.
 """
 
 import re
@@ -14,14 +15,15 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 
-from hub.domain.access import Principal
+from hub.domain.access import Principal, Scope
 from hub.domain.audit import Action, origin
-from hub.domain.errors import InvalidName, NotAvailable, Unauthorized
+from hub.domain.errors import Conflict, InvalidName, InvalidRequest, NotAvailable, Unauthorized
 from hub.domain.people import parse_user
 from hub.domain.secret import hashed
 from hub.services.attempts import Attempts
+from hub.services.changes import require
 from hub.services.openid import Errand, Identity, OpenIdProvider
-from hub.services.passwords import is_password
+from hub.services.passwords import is_password, password_hash
 from hub.services.principals import KnownPrincipals, of_token, of_user
 from hub.storage.catalog import Catalog, Session, Transaction
 
@@ -50,15 +52,12 @@ class SignIns:
             Unauthorized: Name or password are wrong.
             Overloaded: It was tried too often, for this user or from this address.
         """
-        address = origin().address or "nowhere"
-        tried = f"{name[:_MAX_NAME_CHARS]} {address}"
-        self._of_address.count(address)
-        self._of_user.count(tried)
+        tried = self._count(name)
         with self.catalog.read() as tx:
             account = tx.account(name) if _can_be_user(name) else None
             user = of_user(tx, account.user.name) if account else None
         if not is_password(password, account.password_hash if account else None) or user is None:
-            _log.warning("sign_in.refused", reason="name or password", address=address)
+            _log.warning("sign_in.refused", reason="name or password", address=origin().address)
             raise Unauthorized("The name or the password is wrong.", remedy="An administrator sets a new password.")
         self._of_user.forget(tried)
         return self._begin(user, Session(user.user, None, self._end()), "password")
@@ -78,6 +77,40 @@ class SignIns:
             raise Unauthorized("The hub does not know this token.", remedy="Make one with: hub token create")
         end = min(self._end(), token.expires_at or self._end())
         return self._begin(principal, Session(None, token.id, end), "token")
+
+    def change_password(self, principal: Principal, old: str, new: str) -> str:
+        """Replace one's own password; all sessions of the user end, and one begins, whose secret it gives.
+
+        Raises:
+            Unauthorized: Nobody in particular asks.
+            Forbidden: It is asked with a token that may not do this.
+            InvalidRequest: Who asks has no password, the old one is wrong, or the new one too short or too long.
+            Overloaded: It was tried too often, for this user or from this address.
+            Conflict: It was replaced meanwhile.
+        """
+        user = principal.user
+        where = user if principal.limit is None else None
+        require(self.catalog, principal, Scope.ADMIN, Action.USER_PASSWORD, user or principal.name, where=where)
+        with self.catalog.read() as tx:
+            account = tx.account(user) if user is not None else None
+        if user is None or account is None or account.password_hash is None:
+            remedy = "An administrator sets one: hub admin user passwd NAME"
+            raise InvalidRequest(f"{principal.name} has no password here.", remedy=remedy)
+        tried = self._count(user)
+        if not is_password(old, account.password_hash):
+            _log.warning("password.refused", user=user, address=origin().address)
+            raise InvalidRequest("The old password is wrong.", remedy="Type the one that you sign in with.")
+        self._of_user.forget(tried)
+        stored = password_hash(new)
+        with self.catalog.begin() as tx:
+            who = of_user(tx, user)
+            if who is None or not tx.replace_password(user, account.password_hash, stored):
+                raise Conflict("Your password was replaced meanwhile.", remedy="Sign in again.")
+            tx.end_sessions_of(user)
+            tx.note(principal, Action.USER_PASSWORD, user)
+            secret = _add_session(tx, who, Session(user, None, self._end()), "password")
+        self.known.forget()
+        return secret
 
     def begin_elsewhere(self, redirect_uri: str) -> tuple[str, Errand]:
         """Where to send a browser to sign in at the provider, and what it has to bring back.
@@ -120,12 +153,17 @@ class SignIns:
                 tx.note(principal, Action.SESSION_END, principal.name)
         self.known.forget()
 
+    def _count(self, name: str) -> str:
+        """Count a password that is tried for a user; gives what it was counted as."""
+        address = origin().address or "nowhere"
+        tried = f"{name[:_MAX_NAME_CHARS]} {address}"
+        self._of_address.count(address)
+        self._of_user.count(tried)
+        return tried
+
     def _begin(self, principal: Principal, session: Session, way: str) -> str:
-        secret = secrets.token_urlsafe(32)
         with self.catalog.begin() as tx:
-            tx.add_session(hashed(secret), session)
-            tx.note(principal, Action.SESSION_BEGIN, principal.name, {"with": way})
-        return secret
+            return _add_session(tx, principal, session, way)
 
     def _provider(self) -> OpenIdProvider:
         if self.provider is None:
@@ -135,6 +173,13 @@ class SignIns:
     @staticmethod
     def _end() -> datetime:
         return datetime.now(UTC) + SESSION_LIFE
+
+
+def _add_session(tx: Transaction, principal: Principal, session: Session, way: str) -> str:
+    secret = secrets.token_urlsafe(32)
+    tx.add_session(hashed(secret), session)
+    tx.note(principal, Action.SESSION_BEGIN, principal.name, {"with": way})
+    return secret
 
 
 def _known_as(tx: Transaction, identity: Identity) -> str | None:

@@ -1,7 +1,8 @@
 """Metrics: what Prometheus reads at ``/metrics``. Names are ``hub_<noun>_<what>_<unit>``.
 
 Law: labels take few values (a route, never a path; a status, never a message). Anybody may read the metrics, so a
-version is labelled by its digest's first digits, which tell nothing to who may not see it, and only so many are.
+version is labelled by its digest's first digits, which tell nothing to who may not see it, and only so many are. What
+is counted of every request is a tally, see there; the rest is the library's.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,7 +13,6 @@ from prometheus_client import (
     CollectorRegistry,
     Counter,
     Gauge,
-    Histogram,
     Metric,
     disable_created_metrics,
     generate_latest,
@@ -21,6 +21,8 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
+from hub.telemetry.tallies import Counters, Gauges, Histograms, Spread
+
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 disable_created_metrics()  # a second series for each counter, which nobody reads
 REGISTRY = CollectorRegistry()
@@ -28,53 +30,33 @@ MAX_VERSIONS = 256
 _SHOWN_DIGITS = 12
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
-REQUESTS = Counter(
-    "hub_requests_handled_total", "HTTP requests answered.", ["method", "route", "status"], registry=REGISTRY
-)
-REQUEST_SECONDS = Histogram(
+REQUESTS = Counters("hub_requests_handled_total", "HTTP requests answered.", ["method", "route", "status"], REGISTRY)
+REQUEST_SECONDS = Histograms(
     "hub_request_duration_seconds",
     "From the request's first byte to the answer's last.",
     ["method", "route"],
-    buckets=_SECONDS,
-    registry=REGISTRY,
+    REGISTRY,
+    _SECONDS,
 )
-REQUESTS_OPEN = Gauge("hub_requests_open_count", "HTTP requests being answered.", registry=REGISTRY)
-RECEIVED_BYTES = Counter("hub_requests_received_bytes_total", "Bytes of request bodies.", registry=REGISTRY)
-SENT_BYTES = Counter("hub_requests_sent_bytes_total", "Bytes of answers.", registry=REGISTRY)
-CALLS = Counter("hub_calls_handled_total", "gRPC calls answered.", ["method", "code"], registry=REGISTRY)
-CALL_SECONDS = Histogram(
-    "hub_call_duration_seconds", "What a gRPC call took.", ["method"], buckets=_SECONDS, registry=REGISTRY
+REQUESTS_OPEN = Gauges("hub_requests_open_count", "HTTP requests being answered.", [], REGISTRY).labels()
+RECEIVED_BYTES = Counters("hub_requests_received_bytes_total", "Bytes of request bodies.", [], REGISTRY).labels()
+SENT_BYTES = Counters("hub_requests_sent_bytes_total", "Bytes of answers.", [], REGISTRY).labels()
+CALLS = Counters("hub_calls_handled_total", "gRPC calls answered.", ["method", "code"], REGISTRY)
+CALL_SECONDS = Histograms("hub_call_duration_seconds", "What a gRPC call took.", ["method"], REGISTRY, _SECONDS)
+PREDICTIONS = Counters(
+    "hub_predictions_answered_total", "Predictions by protocol and outcome.", ["protocol", "outcome"], REGISTRY
 )
-PREDICTIONS = Counter(
-    "hub_predictions_answered_total", "Predictions by protocol and outcome.", ["protocol", "outcome"], registry=REGISTRY
+PREDICTION_SECONDS = Histograms(
+    "hub_prediction_duration_seconds", "What a prediction took in the engine.", ["protocol"], REGISTRY, _SECONDS
 )
-PREDICTION_SECONDS = Histogram(
-    "hub_prediction_duration_seconds",
-    "What a prediction took in the engine.",
-    ["protocol"],
-    buckets=_SECONDS,
-    registry=REGISTRY,
+QUEUE_SECONDS = Histograms(
+    "hub_predictions_queue_seconds", "How long a prediction waited for the device.", ["version"], REGISTRY, _SECONDS
 )
-QUEUE_SECONDS = Histogram(
-    "hub_predictions_queue_seconds",
-    "How long a prediction waited for the device.",
-    ["version"],
-    buckets=_SECONDS,
-    registry=REGISTRY,
+COMPUTE_SECONDS = Histograms(
+    "hub_batches_compute_seconds", "What a batch of predictions took on the device.", ["version"], REGISTRY, _SECONDS
 )
-COMPUTE_SECONDS = Histogram(
-    "hub_batches_compute_seconds",
-    "What a batch of predictions took on the device.",
-    ["version"],
-    buckets=_SECONDS,
-    registry=REGISTRY,
-)
-BATCH_ROWS = Histogram(
-    "hub_batches_size_rows",
-    "Rows that were computed together.",
-    ["version"],
-    buckets=(1, 2, 4, 8, 16, 32, 64, 128),
-    registry=REGISTRY,
+BATCH_ROWS = Histograms(
+    "hub_batches_size_rows", "Rows that were computed together.", ["version"], REGISTRY, (1, 2, 4, 8, 16, 32, 64, 128)
 )
 VALIDATIONS = Counter("hub_validations_finished_total", "Versions validated, by outcome.", ["state"], registry=REGISTRY)
 WORKERS = Gauge("hub_workers_present_count", "Worker processes by state.", ["state"], registry=REGISTRY)
@@ -88,9 +70,9 @@ WORKER_RESTARTS = Gauge(
 class BatchSeries:
     """Where the batches of one version are counted."""
 
-    queue: Histogram
-    compute: Histogram
-    rows: Histogram
+    queue: Spread
+    compute: Spread
+    rows: Spread
 
 
 _batches: dict[str, BatchSeries] = {}

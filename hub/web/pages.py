@@ -18,7 +18,7 @@ from hub.protocol import paths
 from hub.protocol.schemas import VersionDetail
 from hub.services.house import House
 from hub.web import openid, settings, training
-from hub.web.auditing import show_audit
+from hub.web.auditing import AUDIT, AUDIT_CSV, audit_csv, show_audit
 from hub.web.diff import choose_diff, show_diff
 from hub.web.files import download, show_files
 from hub.web.headline import headline_of
@@ -26,6 +26,7 @@ from hub.web.lineage import lineage_page
 from hub.web.listing import PAGE_ROWS, show_models, show_owner
 from hub.web.live import live_route, show_workers
 from hub.web.looks import Look, chosen_number, look_at
+from hub.web.password import PASSWORD, set_password, show_password
 from hub.web.reference import show_reference
 from hub.web.session import local_path, sign_in, sign_in_form, sign_out
 from hub.web.shell import base_url, render, static_files
@@ -33,7 +34,7 @@ from hub.web.signatures import samples_of, show_signatures
 from hub.web.snippets import push_command, snippets
 from hub.web.tensorboard import board_routes
 from hub.web.tryit import loaded_page, try_form, try_page
-from hub.web.visits import Answer, Visit, page_route, route
+from hub.web.visits import Answer, Visit, form_route, page_route, route
 
 _OWN_WORDS = frozenset({"login", "logout", "workers", "settings", "static", "docs"})
 
@@ -69,7 +70,10 @@ def routes(house: House) -> list[BaseRoute]:
         page_route(house, "/workers", show_workers),
         live_route(house),
         *settings.routes(house),
-        page_route(house, "/settings/audit", show_audit),
+        page_route(house, PASSWORD, show_password),
+        form_route(house, PASSWORD, set_password),
+        page_route(house, AUDIT, show_audit),
+        page_route(house, AUDIT_CSV, audit_csv),
         page_route(house, "/docs/api", show_reference),
         route("/login", here(_show_sign_in), method="GET"),
         route("/login", here(sign_in), method="POST"),

@@ -12,7 +12,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute
 
 from hub.domain.access import Scope
-from hub.domain.errors import Forbidden, HubError, Invalid, InvalidRequest, NotFound, Unauthorized
+from hub.domain.errors import Conflict, Forbidden, HubError, Invalid, InvalidRequest, NotFound, Unauthorized
 from hub.protocol import paths, people
 from hub.protocol.schemas import CreatedToken, CreateToken
 from hub.services.house import House
@@ -140,7 +140,7 @@ def _set_member(visit: Visit, form: Mapping[str, str]) -> Response:
         if role is None or not user or "\0" in user:
             raise InvalidRequest("A member is a user's name and a role.", remedy="Fill in both.")
         visit.house.people.set_member(visit.principal, owner, user, role)
-    except (Invalid, NotFound) as error:
+    except (Conflict, Invalid, NotFound) as error:
         return _access(visit, problem=error, status=error.status)
     return RedirectResponse(ACCESS, status_code=303)
 
@@ -148,7 +148,10 @@ def _set_member(visit: Visit, form: Mapping[str, str]) -> Response:
 def _remove_member(visit: Visit, form: Mapping[str, str]) -> Response:
     _require_somebody(visit)
     user = form.get("user", "").replace("\0", "")
-    visit.house.people.remove_member(visit.principal, visit.request.path_params["owner"], user)
+    try:
+        visit.house.people.remove_member(visit.principal, visit.request.path_params["owner"], user)
+    except Conflict as error:
+        return _access(visit, problem=error, status=error.status)
     return RedirectResponse(ACCESS, status_code=303)
 
 

@@ -81,6 +81,17 @@ def test_a_member_gets_a_role_and_loses_it(page: Page, town: Any) -> None:
     expect(page.get_by_role("row", name="bob")).to_have_count(0)
 
 
+def test_a_new_password_is_asked_for_with_the_old_one(page: Page) -> None:
+    page.get_by_role("link", name="Password").click()
+    page.get_by_label("Old password").fill("not this one")
+    for label in ("New password", "New password again"):
+        page.get_by_label(label, exact=True).fill("another long one")
+    page.get_by_role("button", name="Replace the password").click()
+    expect(page.get_by_role("alert")).to_contain_text("The old password is wrong.")
+    expect(page.get_by_label("Old password")).to_have_value("")
+    assert fits(page)
+
+
 def test_who_administers_nothing_is_told_how_it_is_given(town: Any) -> None:
     with httpx2.Client(base_url=town.url) as client:
         client.post("/login", data={"name": "bob", "password": PASSWORD}, headers={"Origin": town.url})

@@ -46,6 +46,7 @@ PAGES = [
 """What everybody sees."""
 RULED = [
     "/settings/tokens",
+    "/settings/password",
     "/settings/access",
     "/settings/audit",
     "/settings/audit?actor=nobody&since=2026-01-01",

@@ -33,8 +33,11 @@ def test_people_are_added_given_roles_and_kept_out(tmp_path: Path, catalog: Cata
     assert admin("user", "add", "ada", "--email", "Ada@Example.org", stdin="a longer one\n").returncode == 0
     assert "taken" in admin("org", "add", "ada").stderr
     assert admin("org", "add", "acme").returncode == 0
-    assert admin("org", "set", "acme", "ada", "write").returncode == 0
-    assert admin("org", "members", "acme").stdout.startswith("ada\twrite\t")
+    assert admin("org", "set", "acme", "ada", "admin").returncode == 0
+    assert admin("org", "members", "acme").stdout.startswith("ada\tadmin\t")
+    last = admin("org", "remove", "acme", "ada")
+    assert last.returncode == 1
+    assert "ada is the last administrator of acme." in last.stderr
     assert admin("user", "disable", "ada").returncode == 0
     [listed] = orjson.loads(admin("user", "ls", "--json").stdout)
     assert (listed["name"], listed["email"], listed["has_password"]) == ("ada", "ada@example.org", True)
@@ -43,7 +46,7 @@ def test_people_are_added_given_roles_and_kept_out(tmp_path: Path, catalog: Cata
         account = tx.account("ada")
         assert account is not None
         assert is_password("a longer one", account.password_hash)
-        assert tx.roles("ada") == {"acme": Scope.WRITE}
+        assert tx.roles("ada") == {"acme": Scope.ADMIN}
         actions = [entry.action.value for entry in tx.audit(actor="hub", limit=10)]
     assert actions == ["user.disable", "member.set", "organisation.create", "user.create"]
     catalog.close()

@@ -17,7 +17,7 @@ import tritonclient.grpc as triton
 from tritonclient.utils import InferenceServerException
 
 from hub.api.facades import oip_rpc, tfserving_rpc
-from hub.api.facades.rpc import CODE_KEY, rpc_server
+from hub.api.facades.rpc import CODE_KEY, RpcPatience, rpc_server
 from hub.domain.errors import Overloaded, WorkerLost
 from hub.domain.versions import State
 from hub.protocol.messages import TENSORFLOW
@@ -75,13 +75,13 @@ def address(hub: Hub) -> Iterator[str]:
 class serving:  # noqa: N801 - used like a function
     """The gRPC server on an event loop of its own."""
 
-    def __init__(self, house: House) -> None:
-        self.house = house
+    def __init__(self, house: House, patience: RpcPatience = RpcPatience()) -> None:  # noqa: B008 - it is frozen
+        self.house, self.patience = house, patience
         self.loop = asyncio.new_event_loop()
         self.thread = threading.Thread(target=self.loop.run_forever)
 
     async def start(self) -> int:
-        self.server = rpc_server(self.house, tfserving_rpc.methods() | oip_rpc.methods())
+        self.server = rpc_server(self.house, tfserving_rpc.methods() | oip_rpc.methods(), self.patience)
         port = self.server.add_insecure_port("127.0.0.1:0")
         await self.server.start()
         return port

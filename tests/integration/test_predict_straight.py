@@ -117,6 +117,90 @@ def test_requests_sent_together_are_answered_in_order(hub: Hub, half: Version) -
     assert [number(answers[at][2]) for at in (0, 1, 4)] == [3.0, 4.0, 5.0]
 
 
+def test_who_sends_one_head_again_is_answered_the_same_whatever_comes_between(hub: Hub, half: Version) -> None:
+    unknown, ready = request("acme/nothing", 1), b"GET /v2/health/live HTTP/1.1\r\nHost: hub\r\n\r\n"
+    with connected(hub) as connection:
+        left, told = bytearray(), []
+        for value in range(3):
+            for sent, status in ((request("acme/half", value), 200), (unknown, 404), (ready, 200)):
+                connection.sendall(sent)
+                answer = read(connection, left)
+                assert answer[0] == status
+                told += [number(answer[2])] if sent.startswith(b"POST /v2/models/acme/half") else []
+        assert told == [2.0, 2.5, 3.0]
+        connection.sendall(request("acme/half", 6)[:-2])  # the head is known, the body is not here whole
+        time.sleep(0.05)
+        connection.sendall(request("acme/half", 6)[-2:] + request("acme/half", 8))
+        assert [number(read(connection, left)[2]) for _ in range(2)] == [5.0, 6.0]
+
+
+def test_a_known_head_is_no_way_around_its_token_or_its_model(hub: Hub) -> None:
+    hub.add("acme/hidden", [X_TO_Y], half_plus_two, is_private=True)
+    sent = request("acme/hidden", 1, f"Authorization: Bearer {hub.secret}")
+    with connected(hub) as connection:
+        left = bytearray()
+        for _ in range(3):
+            connection.sendall(sent)
+            assert read(connection, left)[0] == 200
+        connection.sendall(request("acme/hidden", 1))
+        assert read(connection, left)[0] == 404
+        hub.house.access.known.forget()
+        connection.sendall(sent.replace(hub.secret.encode(), hub.secret[:-1].encode() + b"0"))
+        assert read(connection, left)[0] == 401
+
+
+def test_what_a_known_head_runs_into_is_answered_in_its_turn(hub: Hub) -> None:
+    fails = threading.Event()
+
+    def sometimes(inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        return raising(ModelFailed("It divides by zero."))(inputs) if fails.is_set() else half_plus_two(inputs)
+
+    hub.add("acme/sometimes", [X_TO_Y], sometimes)
+    with connected(hub) as connection:
+        left = bytearray()
+        for _ in range(3):
+            connection.sendall(request("acme/sometimes", 1))
+            assert read(connection, left)[0] == 200
+        fails.set()
+        connection.sendall(request("acme/sometimes", 1))
+        connection.sendall(b"GET /v2/health/live HTTP/1.1\r\nHost: hub\r\n\r\n")
+        assert [read(connection, left)[0] for _ in range(2)] == [422, 200]
+        fails.clear()
+        connection.sendall(request("acme/sometimes", 1))
+        assert number(read(connection, left)[2]) == 2.5
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "answer"),
+    [
+        ("/v1/models/acme/half:predict", {"instances": [[3.0], [4.0]]}, {"predictions": [[3.5], [4.0]]}),
+        ("/v1/models/acme/half:predict", {"inputs": {"x": [[5.0]]}}, {"outputs": [[4.5]]}),
+    ],
+)
+def test_json_is_answered_straight_as_well(
+    hub: Hub, half: Version, path: str, body: dict[str, object], answer: dict[str, object]
+) -> None:
+    text = json.dumps(body).encode()
+    sent = f"POST {path} HTTP/1.1\r\nHost: hub\r\nContent-Length: {len(text)}\r\n\r\n".encode() + text
+    before = hub.engine.straight
+    for _ in range(3):
+        status, headers, told = ask(hub, sent)
+        assert (status, headers["content-type"], json.loads(told)) == (200, "application/json", answer)
+    assert hub.engine.straight == before + 3
+
+
+def test_a_long_answer_in_json_is_written_beside_others(hub: Hub) -> None:
+    rows = 40_000
+    hub.add("acme/long", [X_TO_Y], lambda inputs: {"y": np.repeat(inputs["x"], rows, axis=0)})
+    x = {"name": "x", "datatype": "FP32", "shape": [1, 1], "data": [0.5]}
+    text = json.dumps({"inputs": [x]}).encode()
+    head = f"POST /v2/models/acme/long/infer HTTP/1.1\r\nHost: hub\r\nContent-Length: {len(text)}\r\n\r\n"
+    for _ in range(3):
+        status, _, told = ask(hub, head.encode() + text)
+        output = json.loads(told)["outputs"][0]
+        assert (status, output["shape"], set(output["data"])) == (200, [rows, 1], {0.5})
+
+
 def test_a_body_may_come_byte_by_byte(hub: Hub, half: Version) -> None:
     sent = request("acme/half", 8)
     with connected(hub) as connection:

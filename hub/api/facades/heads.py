@@ -29,7 +29,7 @@ def short_ways(house: House) -> list[ShortWay]:
 
 
 async def _predict(house: House, exchange: Exchange) -> Answer:
-    principal = await caller(house, exchange.header(b"authorization"))
+    principal = await caller(house, exchange.header(b"authorization"), exchange.address)
     parts = exchange.parts
     trunk = await house.predictions.resolve(principal, reference(f"{parts['owner']}/{parts['name']}"))
     body = await read_body(house, exchange)

@@ -17,17 +17,17 @@ from typing import TypeVar
 from uuid import uuid4
 
 import structlog
-from prometheus_client import Counter, Histogram
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 from hub.api.front import Reply, ShortWay
-from hub.api.middleware import SANE_ID, sent_path, too_large
+from hub.api.middleware import SANE_ID, address_of, sent_path, too_large
 from hub.api.problems import NO_ANSWER, problem_response
 from hub.domain.errors import HubError
 from hub.services.house import House
 from hub.telemetry import metrics, timing, tracing
+from hub.telemetry.tallies import Number, Spread
 
 WATCH_AFTER_S = 0.02
 TIMING = b"hub-timing"
@@ -49,13 +49,14 @@ class Answer:
 class Exchange:
     """One request, as far as it has come."""
 
-    __slots__ = ("_limit", "_receive", "headers", "parts", "received")
+    __slots__ = ("_limit", "_receive", "_scope", "headers", "parts", "received")
 
     def __init__(self, scope: Scope, receive: Receive, limit: int) -> None:
         """Take over a request whose body may have ``limit`` bytes."""
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         self.parts: dict[str, str] = scope["path_params"]
         self.received = 0
+        self._scope = scope
         self._receive = receive
         self._limit = limit
 
@@ -63,6 +64,10 @@ class Exchange:
         """A header's value; the last where there are several."""
         value = self.headers.get(name)
         return None if value is None else value.decode("latin-1")
+
+    def address(self) -> str | None:
+        """Where the request came from."""
+        return address_of(self._scope)
 
     async def body(self) -> bytes:
         """The whole body as it was sent.
@@ -315,6 +320,6 @@ def _record(scope: Scope, path: str, status: int, seconds: float, received: int,
 
 
 @functools.cache
-def _series(method: str, path: str, status: int) -> tuple[Counter, Histogram]:
+def _series(method: str, path: str, status: int) -> tuple[Number, Spread]:
     """The series to count in; finding them by their labels each time takes longer than counting."""
     return metrics.REQUESTS.labels(method, path, str(status)), metrics.REQUEST_SECONDS.labels(method, path)

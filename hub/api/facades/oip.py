@@ -5,9 +5,7 @@ A model is ``owner/name``, plain or with ``%2F``, or any form of reference (``ac
 """
 
 import asyncio
-import math
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -15,11 +13,9 @@ from starlette.routing import BaseRoute, Route
 
 from hub import __version__
 from hub.api.facades.exchange import (
-    DEADLINE,
     JSON,
+    LARGE_BYTES,
     caller,
-    count,
-    deadline_s,
     infer,
     json_answer,
     off_loop,
@@ -28,12 +24,11 @@ from hub.api.facades.exchange import (
     reference,
     route,
 )
-from hub.api.facades.hot import Answer, Exchange, foreseen, short_way
+from hub.api.facades.hot import Answer, Exchange, short_way
+from hub.api.facades.straight import Starter
 from hub.api.front import ShortWay
-from hub.domain.errors import HubError
 from hub.domain.names import Reference
 from hub.domain.versions import State
-from hub.engine.engine import Inferred
 from hub.protocol.codecs import oip
 from hub.protocol.codecs.oip import InferCall
 from hub.protocol.codecs.oip_known import KnownHeaders
@@ -65,7 +60,8 @@ def routes(house: House) -> list[BaseRoute]:
 
 def short_ways(house: House) -> list[ShortWay]:
     """The facade's hot routes."""
-    return [short_way(house, f"{path}/infer", _infer, starter=_start_infer) for path in _CHOICES]
+    starter = Starter(_PROTOCOL, _reference, _decode_at_once, _encode, _text_bytes)
+    return [short_way(house, f"{path}/infer", _infer, starter=starter) for path in _CHOICES]
 
 
 def _reference(parts: Mapping[str, str]) -> Reference:
@@ -108,7 +104,7 @@ async def _model_ready(house: House, request: Request) -> Response:
 
 
 async def _infer(house: House, exchange: Exchange) -> Answer:
-    principal = await caller(house, exchange.header(b"authorization"))
+    principal = await caller(house, exchange.header(b"authorization"), exchange.address)
     servable = await house.predictions.resolve(principal, _reference(exchange.parts))
     body = await read_body(house, exchange)
     header_length = exchange.header(HEADER_LENGTH)
@@ -120,63 +116,21 @@ async def _infer(house: House, exchange: Exchange) -> Answer:
     return await encoded(outputs, call, servable)
 
 
-def _start_infer(
-    house: House,
-    headers: Mapping[bytes, bytes],
-    parts: Mapping[str, str],
-    body: bytes,
-    tell: Callable[[Answer | HubError | None], None],
-) -> Callable[[], None] | None:
-    """What ``_infer`` does, where caller, version and the body's header are known and all is binary."""
-    length, authorization, asked = headers.get(HEADER_LENGTH), headers.get(b"authorization"), headers.get(DEADLINE)
-    if length is None or b"content-encoding" in headers:
+def _decode_at_once(headers: Mapping[bytes, bytes], body: bytes, servable: Servable) -> InferCall | None:
+    length = headers.get(HEADER_LENGTH)
+    if length is None and len(body) >= LARGE_BYTES:
         return None
-    credentials = authorization.decode("latin-1") if authorization else None
-    if credentials and not house.access.remembers(credentials):
-        return None
-    principal = house.access.authenticate(credentials)
-    servable = house.predictions.known(principal, _reference(parts))
-    if servable is None:
-        return None
-    call = _headers.known(body, length.decode("latin-1"), servable.target.digest)
-    if call is None or not all(wanted.is_binary for wanted in call.wanted):
-        return None
-    limit_s = min(deadline_s(house, asked.decode("latin-1") if asked else None), call.timeout_s or math.inf)
-    started = time.perf_counter()
+    header_length = None if length is None else length.decode("latin-1")
+    return _headers.decode(body, header_length, servable.signatures, servable.target.digest)
 
-    def done(told: Inferred) -> None:
-        if told is None:
-            tell(None)
-        elif isinstance(told, HubError):
-            count(_PROTOCOL, told.code, started)
-            tell(told)
-        else:
-            count(_PROTOCOL, "answered", started)
-            tell(_encode_or_say(told, call, servable))
 
-    name, inputs = call.signature.name, call.tensors
-    given = house.predictions.start(principal, servable, name, inputs, limit_s, call.priority, done)
-    if given is None:
-        return None
-
-    def withdrawn() -> None:
-        given()
-        count(_PROTOCOL, "cancelled", started)
-
-    return withdrawn
+def _text_bytes(outputs: Sequence[Tensor], call: InferCall) -> int:
+    return sum(len(tensor.data) for tensor in outputs if not call.is_binary(tensor.name))
 
 
 async def encoded(outputs: list[Tensor], call: InferCall, servable: Servable) -> Answer:
     """The answer that says what a version gave."""
-    json_bytes = sum(len(tensor.data) for tensor in outputs if not call.is_binary(tensor.name))
-    return await off_loop(json_bytes, _encode, outputs, call, servable)
-
-
-def _encode_or_say(outputs: list[Tensor], call: InferCall, servable: Servable) -> Answer | HubError:
-    try:
-        return _encode(outputs, call, servable)
-    except Exception as error:  # noqa: BLE001 - whatever was not foreseen is answered, and told to the log
-        return foreseen(error, "")
+    return await off_loop(_text_bytes(outputs, call), _encode, outputs, call, servable)
 
 
 def _encode(outputs: list[Tensor], call: InferCall, servable: Servable) -> Answer:

@@ -15,6 +15,7 @@ from starlette.routing import BaseRoute, Route
 
 from hub.api.facades.exchange import (
     JSON,
+    LARGE_BYTES,
     caller,
     infer,
     json_answer,
@@ -25,6 +26,7 @@ from hub.api.facades.exchange import (
     route,
 )
 from hub.api.facades.hot import Answer, Exchange, Handler, short_way
+from hub.api.facades.straight import Starter
 from hub.api.front import ShortWay
 from hub.domain.names import ModelName, Reference
 from hub.domain.signatures import Signature
@@ -55,7 +57,12 @@ def routes(house: House) -> list[BaseRoute]:
 
 def short_ways(house: House) -> list[ShortWay]:
     """The facade's hot routes."""
-    return [short_way(house, f"{path}:{verb}", handler) for path in _CHOICES for verb, handler in _verbs().items()]
+    at_once = {"predict": Starter(_PROTOCOL, _reference, _decode_at_once, _encode_at_once, _text_bytes)}
+    return [
+        short_way(house, f"{path}:{verb}", handler, starter=at_once.get(verb))
+        for path in _CHOICES
+        for verb, handler in _verbs().items()
+    ]
 
 
 def _verbs() -> dict[str, Handler]:
@@ -100,13 +107,25 @@ def _encode_values(outputs: Sequence[Tensor], call: ExamplesCall) -> bytes:
 
 
 async def _answer(house: House, exchange: Exchange, decode: Decode[_Call], encode: Encode[_Call]) -> Answer:
-    principal = await caller(house, exchange.header(b"authorization"))
+    principal = await caller(house, exchange.header(b"authorization"), exchange.address)
     servable = await house.predictions.resolve(principal, _reference(exchange.parts))
     body = await read_body(house, exchange)
     call = await off_loop(len(body), decode, body, servable.signatures)
     outputs = await infer(house, _PROTOCOL, exchange, principal, servable, call)
     answered_bytes = sum(len(tensor.data) for tensor in outputs)
     return Answer(await off_loop(answered_bytes, encode, outputs, call), JSON.encode())
+
+
+def _decode_at_once(_headers: Mapping[bytes, bytes], body: bytes, servable: Servable) -> PredictCall | None:
+    return None if len(body) >= LARGE_BYTES else tfserving.decode_predict(body, servable.signatures)
+
+
+def _encode_at_once(outputs: Sequence[Tensor], call: PredictCall, _servable: Servable) -> Answer:
+    return Answer(_encode_predict(outputs, call), JSON.encode())
+
+
+def _text_bytes(outputs: Sequence[Tensor], _call: PredictCall) -> int:
+    return sum(len(tensor.data) for tensor in outputs)
 
 
 async def _metadata(house: House, request: Request) -> Response:

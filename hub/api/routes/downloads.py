@@ -60,7 +60,7 @@ def short_ways(house: House) -> list[ShortWay]:
 
 
 async def _hot_blob(house: House, exchange: Exchange) -> Response:
-    principal = await caller(house, exchange.header(b"authorization"))
+    principal = await caller(house, exchange.header(b"authorization"), exchange.address)
     parts = exchange.parts
     name, number = f"{parts['owner']}/{parts['name']}", parts["number"]
     if not _NUMBER.fullmatch(number):

@@ -48,6 +48,8 @@ class PredictCall:
     signature: Signature
     tensors: tuple[Tensor, ...]
     layout: Layout
+    priority: int = 0
+    timeout_s: float | None = None
 
 
 def decode_predict(body: bytes, signatures: Mapping[str, Signature]) -> PredictCall:

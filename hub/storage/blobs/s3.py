@@ -12,9 +12,12 @@ that the very object was copied that had been read is made sure of by its tag.
 import base64
 import hashlib
 import tempfile
+import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
@@ -49,6 +52,7 @@ _CONFIG = Config(
 )
 _CHECK_CONFIG = _CONFIG.merge(Config(retries={"total_max_attempts": 1}, connect_timeout=3, read_timeout=3))
 _OTHER_CLOCK = "RequestTimeTooSkewed"
+_CLOCKS_APART_S = 15 * 60
 
 
 class S3BlobStore:
@@ -312,7 +316,7 @@ class S3BlobStore:
             raise NotAvailable(
                 f"The object store refused with {code or _status(error)}.",
                 remedy="Set this machine's clock or the store's: they differ by more than a quarter of an hour."
-                if code == _OTHER_CLOCK
+                if code == _OTHER_CLOCK or _is_of_another_time(error)
                 else "Check that the bucket exists and that the credentials may read and write it.",
                 inside=f"It was asked for {self._where}.",
             ) from error
@@ -330,6 +334,16 @@ class _PastTheEnd(Exception):
 
 def _status(error: ClientError) -> int:
     return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+
+
+def _is_of_another_time(error: ClientError) -> bool:
+    """Whether a store that refused without a reason, as it does to a HEAD, says that its clock is not ours."""
+    said = error.response.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date", "")
+    try:
+        theirs = parsedate_to_datetime(said).timestamp()
+    except ValueError:
+        return False
+    return _status(error) == HTTPStatus.FORBIDDEN and abs(theirs - time.time()) > _CLOCKS_APART_S
 
 
 def _is_absent(error: ClientError) -> bool:

@@ -1,14 +1,16 @@
 """Queries about the audit.
 
-Law: there is none that changes or removes an entry, and the database refuses it too (migration 0003).
+Law: there is none that changes an entry, and the database refuses it too (migration 0003); entries are removed only
+from the oldest on, in a transaction that lifts the database's refusal and puts it back.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, func, insert, or_, select
+from sqlalchemy import and_, delete, func, insert, or_, select, text
 
 from hub.domain.access import Principal
 from hub.domain.audit import Action, AuditEntry, Result, origin
@@ -50,6 +52,7 @@ class AuditQueries(Queries):
         self,
         *,
         since: datetime | None = None,
+        until: datetime | None = None,
         actor: str | None = None,
         thing: str | None = None,
         before: int | None = None,
@@ -59,6 +62,7 @@ class AuditQueries(Queries):
 
         Args:
             since: Only those from this moment on.
+            until: Only those before this moment.
             actor: Only those of this principal.
             thing: Only those about this object; a model's name also means its versions and aliases.
             before: The last id of the page before.
@@ -67,6 +71,8 @@ class AuditQueries(Queries):
         query = select(audit).order_by(audit.c.id.desc()).limit(limit)
         if since is not None:
             query = query.where(audit.c.at >= since)
+        if until is not None:
+            query = query.where(audit.c.at < until)
         if actor is not None:
             query = query.where(audit.c.actor == actor)
         if thing is not None:
@@ -77,6 +83,24 @@ class AuditQueries(Queries):
         if before is not None:
             query = query.where(audit.c.id < before)
         return [_entry(row) for row in self.connection.execute(query)]
+
+    def prune_audit(self, until: datetime) -> int:
+        """Remove all entries before a moment; gives how many there were."""
+        with self._lifted_refusal():
+            return self.connection.execute(delete(audit).where(audit.c.at < until)).rowcount
+
+    @contextmanager
+    def _lifted_refusal(self) -> Iterator[None]:
+        """Have the database let entries be removed by this transaction, which no other one sees."""
+        if self.connection.dialect.name == "postgresql":
+            lift, restore = (f"ALTER TABLE audit {word} TRIGGER audit_refuses" for word in ("DISABLE", "ENABLE"))
+        else:
+            lift = "DROP TRIGGER audit_refuses_delete"
+            said = text("SELECT sql FROM sqlite_master WHERE type = 'trigger' AND name = 'audit_refuses_delete'")
+            restore = self.connection.execute(said).scalar_one()
+        self.connection.exec_driver_sql(lift)
+        yield
+        self.connection.exec_driver_sql(restore)
 
     def denials(self, principal: Principal, since: datetime) -> int:
         """How often something was denied to a principal's token since a moment, as far as it was written down."""

@@ -58,6 +58,11 @@ class PeopleQueries(Queries):
         """Replace a user's password."""
         self._update_user(name, password_hash=password_hash)
 
+    def replace_password(self, name: str, before: str, after: str) -> bool:
+        """Replace a user's password where it is still the one before."""
+        is_still = (users.c.name == name) & (users.c.password_hash == before)
+        return self.connection.execute(update(users).where(is_still).values(password_hash=after)).rowcount > 0
+
     def set_subject(self, name: str, issuer: str, subject: str) -> None:
         """Remember whom an OpenID provider knows a user as."""
         self._update_user(name, issuer=issuer, subject=subject)
@@ -88,6 +93,18 @@ class PeopleQueries(Queries):
         """An organisation's members by name."""
         query = select(members).where(members.c.organisation == organisation).order_by(members.c.user)
         return [Member(user=row.user, role=Scope(row.role), since=row.since) for row in self.connection.execute(query)]
+
+    def lock_members(self, organisation: str) -> None:
+        """Keep an organisation's members from being changed by anybody else until this transaction ends."""
+        mine = select(owners.c.name).where(owners.c.name == organisation)
+        self.connection.execute(mine.with_for_update(key_share=True))
+
+    def administrators(self, organisation: str) -> list[str]:
+        """Members with the role of an administrator who are not kept out, by name."""
+        joined = members.join(users, users.c.name == members.c.user)
+        is_admin = (members.c.organisation == organisation) & (members.c.role == Scope.ADMIN.value)
+        query = select(members.c.user).select_from(joined).where(is_admin, users.c.disabled_at.is_(None))
+        return list(self.connection.execute(query.order_by(members.c.user)).scalars())
 
     def roles(self, user: str) -> dict[str, Scope]:
         """A user's role in each organisation, by its name."""

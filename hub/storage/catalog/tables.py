@@ -9,7 +9,7 @@ sweep takes them. ``blobs`` says which bytes there are: the store is asked only 
 ``facets`` are what lists of models are narrowed by: a model's card and its newest ready version say them.
 ``owners`` are users and organisations, of one space of names; a model's owner need not be there. ``push_blobs.is_sent``
 are those whose bytes the pusher has shown to have.
-``audit`` is only ever added to and outlives what it names; triggers hold that, see migration 0003.
+``audit`` is only added to and outlives what it names; triggers hold that, see migration 0003. Only what is old leaves.
 ``migrations/`` leads here step by step; a test holds the two equal.
 """
 

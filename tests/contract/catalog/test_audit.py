@@ -1,14 +1,17 @@
-"""The audit is only added to, on every database, and is there exactly where the change is."""
+"""The audit is only added to, on every database, but for what is old; it is there exactly where the change is."""
 
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import delete, text, update
+from sqlalchemy import delete, insert, text, update
 from sqlalchemy.exc import DBAPIError
 
 from hub.domain.access import HUB, Principal, Scope
-from hub.domain.audit import Action, Origin, Result, asked_from
+from hub.domain.audit import Action, AuditEntry, Origin, Result, asked_from
+from hub.domain.errors import Conflict, InvalidRequest
+from hub.services.audit import Audits
 from hub.storage.catalog.catalog import Catalog
 from hub.storage.catalog.tables import audit
 
@@ -55,6 +58,48 @@ def test_no_entry_is_changed_or_removed(catalog: Catalog) -> None:
             connection.execute(change)
     with catalog.read() as tx:
         assert [entry.actor for entry in tx.audit(limit=10)] == ["ada"]
+
+
+def note_at(catalog: Catalog, *moments: datetime) -> None:
+    """Entries of long ago, which only the table itself takes."""
+    row = {"action": "model.delete", "actor": "ada", "object": "acme/old", "result": "done", "facts": {}}
+    with catalog._writers.begin() as connection:
+        connection.execute(insert(audit), [row | {"at": at} for at in moments])
+
+
+def test_what_is_old_is_removed_once_it_is_exported_and_the_table_is_as_closed_as_before(catalog: Catalog) -> None:
+    note_at(catalog, *(LONG_AGO + timedelta(days=day) for day in range(3)))
+    until, told = LONG_AGO + timedelta(days=2), []
+
+    def export(pages: Iterable[Sequence[AuditEntry]]) -> str:
+        told.extend(entry.at for page in pages for entry in page)
+        return "sha256:abc"
+
+    assert Audits(catalog).prune(HUB, until.replace(tzinfo=None), export) == 2
+    assert told == [LONG_AGO + timedelta(days=1), LONG_AGO]
+    with catalog.read() as tx:
+        noted, kept = tx.audit(limit=10)
+    assert (kept.at, noted.action, noted.object) == (until, Action.AUDIT_PRUNE, "audit")
+    assert noted.facts == {"before": until.isoformat(), "entries": 2, "export": "sha256:abc"}
+    with pytest.raises(DBAPIError, match="only added to"), catalog._writers.begin() as connection:
+        connection.execute(delete(audit))
+
+
+def test_nothing_is_removed_that_is_young_or_was_not_exported(catalog: Catalog) -> None:
+    note_at(catalog, LONG_AGO)
+    audits = Audits(catalog)
+    with pytest.raises(InvalidRequest, match="last day"):
+        audits.prune(HUB, datetime.now(UTC), lambda _pages: "")
+    with pytest.raises(Conflict, match="meanwhile"):
+        audits.prune(HUB, LONG_AGO + timedelta(days=1), lambda _pages: "nothing was read")
+    with catalog.read() as tx:
+        assert [entry.at for entry in tx.audit(limit=10)] == [LONG_AGO]
+    assert Audits(catalog).prune(HUB, LONG_AGO + timedelta(days=1), lambda pages: str(list(pages))) == 1
+    with catalog.read() as tx:
+        first = tx.audit(limit=10)[0].id
+    with catalog.begin() as tx:
+        tx.note(ADA, Action.MODEL_DELETE, "acme/trunk")
+        assert tx.audit(limit=1)[0].id > first  # also where nothing else was left
 
 
 def test_whatever_was_sent_as_a_name_can_be_noted(catalog: Catalog) -> None:

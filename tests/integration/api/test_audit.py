@@ -6,10 +6,15 @@ from datetime import UTC, datetime, timedelta
 
 import orjson
 import pytest
+from sqlalchemy import insert
+from typer.testing import CliRunner, Result
 
+from hub.cli.main import app
 from hub.domain.access import Scope
+from hub.domain.digests import digest_of
 from hub.protocol import paths
 from hub.services import changes
+from hub.storage.catalog import tables
 
 NAME = "acme/half"
 
@@ -176,3 +181,29 @@ def test_the_audit_is_read_from_a_shell(hub, saved_model):
     assert len(rows) == 1
     assert rows[0].split("\t")[1:5] == ["version.ready", f"{NAME}@1", "done", "hub"]
     assert audit("--since", "yesterday").returncode == 2
+
+
+def test_what_is_old_goes_to_a_file_from_a_shell(hub, tmp_path):
+    row = {"action": "model.delete", "actor": "ada", "object": "=old()", "result": "done", "facts": {}}
+    with hub.house.audits.catalog._writers.begin() as connection:
+        connection.execute(insert(tables.audit), row | {"at": datetime(2020, 1, 1, tzinfo=UTC)})
+    file = tmp_path / "2020.csv"
+
+    def audit(*options: str) -> Result:
+        command = ["admin", "audit", "--data-dir", str(hub.house.settings.data_path), *options]
+        return CliRunner().invoke(app, command)
+
+    old = ("--before", "2021-01-01")
+    assert audit("--prune", str(file)).exit_code == 2
+    assert audit("--prune", str(file), *old, "--actor", "ada").exit_code == 2
+    assert not file.exists()
+    shown = audit("--csv", "--limit", "1", *old).stdout_bytes
+    assert audit("--prune", str(file), *old).exit_code == 0
+    assert file.read_bytes() == shown
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert ",model.delete,'=old(),done,ada," in file.read_text()
+    newest, *others = entries(hub, object="audit")
+    assert (newest["action"], newest["actor"], newest["facts"]["entries"]) == ("audit.prune", "hub", 1)
+    assert newest["facts"]["export"] == digest_of(file.read_bytes())
+    assert others == entries(hub, actor="ada") == []
+    assert audit("--prune", str(file), *old).exit_code == 1, "a file that is there is not written over"

@@ -142,11 +142,13 @@ TABLE: dict[str, tuple[str, str]] = {
     **{f"GET {path}": reads(refused=303) for path in ("/", "/workers", "/workers/live", "/{owner}")},  # to the sign-in
     **{f"GET {path}": sees(refused=303) for path in (PAGE, *(f"{PAGE}/{tab}" for tab in TABS))},
     "GET /docs/api": whoever(),
-    "GET /settings/audit": ("303 303 403 403 200 403 403 403 403 403",) * 2,
+    **{f"GET /settings/{page}": ("303 303 403 403 200 403 403 403 403 403",) * 2 for page in ("audit", "audit.csv")},
     "GET /{first}/{rest}": whoever(404),
     "GET /settings/tokens": keeps(refused=303),
     "POST /settings/tokens": keeps(refused=303),
     "POST /settings/tokens/{token_id}/revoke": keeps(303, others=404, refused=303),
+    "GET /settings/password": ("303 303 200 200 200 200 200 200 200 200",) * 2,
+    "POST /settings/password": keeps(422, refused=303),  # nobody here has one
     "GET /settings/access": ("303 303 200 200 200 200 200 200 200 200",) * 2,
     "POST /settings/access/{owner}/set": administers(303, refused=303),
     "POST /settings/access/{owner}/remove": administers(303, refused=303),
@@ -176,6 +178,7 @@ FORM = {"headers": {"Origin": "{url}"}}
 FORMS_OF_SETTINGS = {
     "/settings/tokens": {"name": "made", "scope": "read"},
     "/settings/tokens/{token_id}/revoke": {},
+    "/settings/password": {"old": "a wrong one", "new": "a longer one", "again": "a longer one"},
     "/settings/access/{owner}/set": {"user": "member", "role": "read"},
     "/settings/access/{owner}/remove": {"user": "member"},
 }

@@ -12,9 +12,10 @@ from urllib.parse import urlsplit
 import pytest
 
 from hub.api.connection import Connection
-from hub.api.patience import Patience
+from hub.api.patience import Patience, patience_of
 from hub.domain.digests import digest_of
 from hub.protocol import paths
+from hub.settings import Settings
 from tests.integration.api.conftest import Hub, Landlord
 from tests.integration.api.test_api_bytes import push_in_blobs
 
@@ -37,9 +38,13 @@ def hub(landlord: Landlord) -> Hub:
 
 
 @pytest.fixture
-def connect(hub: Hub) -> Callable[[], closing[socket.socket]]:
+def connect(hub: Hub) -> Callable[..., closing[socket.socket]]:
     place = urlsplit(hub.url)
-    return lambda: closing(socket.create_connection((place.hostname, place.port), timeout=5))
+
+    def connect(address: str = "127.0.0.1") -> closing[socket.socket]:
+        return closing(socket.create_connection((place.hostname, place.port), 5, (address, 0)))
+
+    return connect
 
 
 def drip(connected: socket.socket, piece: bytes) -> None:
@@ -172,3 +177,23 @@ def test_connections_beyond_the_most_are_told_to_come_back(landlord, hub, connec
             came = rest(connected)
     assert problem(came, 503)["code"] == "not-available"
     assert b"retry-after: " in came
+
+
+def test_one_address_never_has_all_connections_but_for_a_proxy_that_is_trusted(landlord, connect):
+    left(landlord)
+    with ExitStack() as kept:
+        for _ in range(SHORT.share):
+            kept.enter_context(connect("127.0.0.2"))
+        with connect("127.0.0.2") as connected:
+            came = rest(connected)
+        for _ in range(SHORT.share + 1):
+            kept.enter_context(connect())
+        with connect("127.0.0.3") as connected:
+            assert problem(rest(connected), 503)
+    assert problem(came, 429)["code"] == "overloaded"
+    assert b"retry-after: " in came
+
+
+def test_what_one_address_may_have_is_a_setting():
+    assert patience_of(Settings(connections_per_address=7)).share == 7
+    assert patience_of(Settings()).share == patience_of(Settings()).connections // 2

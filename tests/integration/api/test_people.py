@@ -86,6 +86,10 @@ def test_what_somebody_may_do_changes_with_their_role_at_once(town: Town, saved_
     assert [(each["user"], each["role"]) for each in listed["items"]] == [("ada", "admin"), ("bob", "write")]
     ada.problem("PUT", people.member("acme", "nobody"), 404, json={"role": "read"})
     ticket = ada.begin("acme/y", draft_of({FILE: saved_model(producer="y")}))
+    for method, body in (("DELETE", None), ("PUT", {"role": "write"})):
+        refused = ada.problem(method, people.member("acme", "ada"), 409, json=body)
+        assert refused["code"] == "last-administrator"
+    root.http.put(people.member("acme", "bob"), json={"role": "admin"}).raise_for_status()
     assert ada.http.delete(people.member("acme", "ada")).status_code == 204
     ada.problem("GET", paths.model("acme/x"), 404)
     ada.problem("POST", paths.push_places(ticket.push_id), 403, json={"digests": list(ticket.missing)})

@@ -1,0 +1,125 @@
+"""The straight way of a prediction: what its usual way does, where nothing has to be waited for but a worker.
+
+Laws: a caller, a version and a body that take a look into the database, or so long that others would notice, are left
+to the usual way, and so is every error before the worker is asked; an answer that takes long to write is written in a
+thread; who leaves is not computed for.
+"""
+
+import asyncio
+import math
+import time
+from asyncio import Future
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+from hub.api.facades.exchange import DEADLINE, LARGE_BYTES, count, deadline_s
+from hub.api.facades.hot import Answer, foreseen
+from hub.domain.errors import HubError
+from hub.domain.names import Reference
+from hub.domain.signatures import Signature
+from hub.engine.engine import Inferred
+from hub.protocol.frames import Tensor
+from hub.services.house import House
+from hub.services.predict import Servable
+
+
+class Asked(Protocol):
+    """What a codec makes of a body."""
+
+    @property
+    def signature(self) -> Signature:
+        """The signature to run."""
+        ...
+
+    @property
+    def tensors(self) -> tuple[Tensor, ...]:
+        """Its inputs, in the signature's order."""
+        ...
+
+    @property
+    def priority(self) -> int:
+        """What is smaller goes before others."""
+        ...
+
+    @property
+    def timeout_s(self) -> float | None:
+        """How long the caller will wait, where that was said."""
+        ...
+
+
+AnyCall = TypeVar("AnyCall", bound=Asked)
+Tell = Callable[[Answer | HubError | None], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Starter(Generic[AnyCall]):
+    """Starts the predictions of one route.
+
+    Attributes:
+        protocol: As which they are counted.
+        reference: What a path's parts mean.
+        decode: Reads a body, by the request's headers and the version; None where that is for the usual way.
+        encode: Writes the answer.
+        text_bytes: Of the outputs that ``encode`` writes as text.
+    """
+
+    protocol: str
+    reference: Callable[[Mapping[str, str]], Reference]
+    decode: Callable[[Mapping[bytes, bytes], bytes, Servable], AnyCall | None]
+    encode: Callable[[list[Tensor], AnyCall, Servable], Answer]
+    text_bytes: Callable[[Sequence[Tensor], AnyCall], int]
+
+    def __call__(
+        self, house: House, headers: Mapping[bytes, bytes], parts: Mapping[str, str], body: bytes, tell: Tell
+    ) -> Callable[[], None] | None:
+        """Ask a worker; None where the usual way must. What is given withdraws the question."""
+        authorization, asked = headers.get(b"authorization"), headers.get(DEADLINE)
+        if b"content-encoding" in headers:
+            return None
+        credentials = authorization.decode("latin-1") if authorization else None
+        if credentials and not house.access.remembers(credentials):
+            return None
+        principal = house.access.authenticate(credentials)
+        servable = house.predictions.known(principal, self.reference(parts))
+        call = None if servable is None else self.decode(headers, body, servable)
+        if servable is None or call is None:
+            return None
+        limit_s = min(deadline_s(house, asked.decode("latin-1") if asked else None), call.timeout_s or math.inf)
+        started = time.perf_counter()
+        writing: Future[Answer | HubError] | None = None
+        has_left = False
+
+        def done(told: Inferred) -> None:
+            nonlocal writing
+            if not isinstance(told, list):
+                if told is not None:
+                    count(self.protocol, told.code, started)
+                tell(told)
+                return
+            count(self.protocol, "answered", started)
+            if self.text_bytes(told, call) < LARGE_BYTES:
+                tell(self._written(told, call, servable))
+                return
+            writing = asyncio.get_running_loop().run_in_executor(None, self._written, told, call, servable)
+            writing.add_done_callback(lambda written: None if has_left else tell(written.result()))
+
+        name, inputs = call.signature.name, call.tensors
+        given = house.predictions.start(principal, servable, name, inputs, limit_s, call.priority, done)
+        if given is None:
+            return None
+
+        def withdrawn() -> None:
+            nonlocal has_left
+            has_left = True
+            if writing is None:
+                given()
+                count(self.protocol, "cancelled", started)
+
+        return withdrawn
+
+    def _written(self, outputs: list[Tensor], call: AnyCall, servable: Servable) -> Answer | HubError:
+        try:
+            return self.encode(outputs, call, servable)
+        except Exception as error:  # noqa: BLE001 - whatever was not foreseen is answered, and told to the log
+            return foreseen(error, "")
