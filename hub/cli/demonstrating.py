@@ -6,6 +6,7 @@ the demo ends; a step whose claim does not hold, or that raises, makes the demo 
 
 import importlib.util
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -29,6 +30,7 @@ START_S = 180.0
 STOP_S = 30.0
 _POLL_S = 0.25
 _LOG_LINES = 15
+_TERMINATED = 128 + signal.SIGTERM
 
 
 def demonstrate(*, port: int, data_dir: Path | None, keep_serving: bool) -> bool:
@@ -46,6 +48,7 @@ def demonstrate(*, port: int, data_dir: Path | None, keep_serving: bool) -> bool
         Conflict: The port is in use.
         NotAvailable: The hub did not start.
     """
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(_TERMINATED))  # through every ``finally``, as Ctrl-C does
     with tempfile.TemporaryDirectory(prefix="hub-demo-") as temporary:
         work = Path(temporary)
         url = f"http://127.0.0.1:{_free_port(port)}"

@@ -17,7 +17,7 @@ from playwright.sync_api import BrowserContext, Page, expect
 from hub.domain.access import HUB
 from hub.domain.manifest import Kind
 from hub.domain.names import ModelName
-from hub.maintenance import attestations
+from hub.maintenance import attestations, people
 from hub.settings import Settings
 from hub.storage.catalog import Catalog
 from tests.browser.copying import Copied, copied_from, printed_kinds, run_copied
@@ -49,6 +49,7 @@ PRINTS = {
     "curl": JSON,
     "token-create": r"^trunkhub_",
     "hub token create laptop": r"^trunkhub_",
+    "passwd": r"your-name signs in with the new password",
     "call": JSON,
     "api-curl": JSON,
     "send": r'"outputs"',
@@ -126,8 +127,9 @@ def kit(hub: RunningHub, tmp_path: Path) -> dict[str, str]:
     (tmp_path / "README.md").write_text("---\ntask: testing\n---\nA trunk.\n")
     write_run(tmp_path / "logs/train", {"loss": [(0, 1.0), (1, 0.5)]})
     settings = Settings(data_dir=hub.data)
-    with attestations(settings) as keys:
+    with attestations(settings) as keys, people(settings) as others:
         keys.add_key(HUB, "you", "release", KeyPair(tmp_path).pem)
+        others.add_user(HUB, "somebody", is_admin=False, email=None, password=None)
     catalog = Catalog(settings.database)
     with catalog.begin() as tx:
         tx.ensure_model(ModelName.parse("you/nothing-yet"), Kind.TRUNK, is_private=False, created_by="you")
@@ -147,7 +149,8 @@ def test_all_that_pages_print_to_be_copied_runs_as_it_stands(
             if copied.kind in ELSEWHERE:
                 assert re.fullmatch(ELSEWHERE[copied.kind], copied.text), copied
                 continue
-            text = copied.text.replace(empty_hub.url, hub.url).replace("…", hub.token).replace("USER", "your-name")
+            text = copied.text.replace(empty_hub.url, hub.url).replace("…", hub.token)
+            text = text.replace("/USER", "/somebody").replace("USER", "your-name")  # the only administrator stays one
             before = ran.setdefault(copied.kind, set())
             if text not in before and (not before or "curl" in text):  # it is quick, and every page asks something else
                 before.add(text)

@@ -1,11 +1,14 @@
 """The examples and the fine-tuning guide against a hub in processes of its own: every claim they make holds."""
 
+import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -73,3 +76,16 @@ def test_a_head_is_not_taken_for_a_trunk(running_hub: Any, tmp_path: Path) -> No
     done = run(program, running_hub, tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "acme/head@1 is a head" in done.stdout
+
+
+@pytest.mark.faults
+def test_a_demo_that_is_told_to_end_takes_its_hub_along(tmp_path: Path) -> None:
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("HUB_")}
+    command = [sys.executable, "-m", "hub.cli.main", "demo", "--data-dir", str(tmp_path)]
+    with subprocess.Popen(command, env=environment | {"PYTHONUNBUFFERED": "1"}, stdout=subprocess.PIPE) as demo:
+        assert demo.stdout is not None
+        url = demo.stdout.readline().decode().split()[-1]
+        demo.terminate()
+        assert demo.wait(120) == 128 + signal.SIGTERM
+    with pytest.raises(httpx2.ConnectError):
+        httpx2.get(url)
