@@ -28,6 +28,7 @@ from hub.engine.asking import Asking
 from hub.engine.choices import Choices
 from hub.engine.engine import EngineStatus, Target
 from hub.engine.goldens import Goldens, ReadGolden
+from hub.engine.inquest import Death
 from hub.engine.link import Link
 from hub.engine.prober import Prober
 from hub.engine.quarantine import Quarantine
@@ -87,7 +88,7 @@ class LocalEngine(Asking[Supervisor]):
         self._drain_s = drain_s
         self._choices = Choices(tuned_dir or run_dir)
         self._quarantine = Quarantine()
-        self.listeners: list[Callable[[int], None]] = []
+        self.listeners: list[Callable[[int, Death | None], None]] = []
         self._loaded_targets: dict[Target, None] = {}  # the most recently loaded last
         self._goldens = Goldens(run_dir / "golden", golden)
         self._posts = [
@@ -100,6 +101,7 @@ class LocalEngine(Asking[Supervisor]):
                 on_change=self._note_change,
                 on_tuned=partial(self._note_tuned, Device.parse(device)),
                 on_death=partial(self._note_death, position),
+                on_inquest=partial(self._tell, position),
                 on_adopted=partial(self._tell, position),
                 prepare=partial(self._prepare, position),
                 answers=answers,
@@ -142,9 +144,9 @@ class LocalEngine(Asking[Supervisor]):
         self._quarantine.note_death(digest)
         self._tell(position)
 
-    def _tell(self, position: int) -> None:
+    def _tell(self, position: int, death: Death | None = None) -> None:
         for listener in self.listeners:
-            listener(position)
+            listener(position, death)
 
     async def load(self, target: Target, position: int | None = None) -> None:
         """Have the target loaded, on the worker at a position or else on one with its ways to be called measured."""
