@@ -7,6 +7,9 @@ PYTEST_ARGS ?=
 # One more than there are cores: tests wait for processes to start and to end.
 JOBS := $(shell n=$$(nproc 2>/dev/null || echo 2); [ $$n -lt 4 ] && echo $$((n + 1)) || echo 4)
 BENCH_ARGS ?=
+# Byte code is kept wherever this runs: where a machine forbids it, each of the suite's many processes compiles all that
+# it imports, which for TensorFlow takes twice as long as all the rest of its start.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help demo test faults lint check fmt bench clean
 

@@ -102,7 +102,7 @@ class Engine(Protocol):
         Raises:
             SignatureNotFound: The version has no such signature.
             InvalidTensor: An input does not fit the signature.
-            ModelFailed: The model raised, or cannot be loaded.
+            ModelFailed: The model raised, cannot be loaded, or ended its worker on this request.
             Quarantined: Workers kept dying of the model.
             TooLarge: The version or the answer is beyond a limit.
             Overloaded: Too many requests are inside already.

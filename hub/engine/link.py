@@ -1,21 +1,22 @@
 """A link: requests and replies over one stream to a worker, matched by id.
 
-Laws: every ``call`` ends with a reply or an error; when the stream ends every call that waits is ``WorkerLost``; a
-caller that gives up has its request cancelled, and one that the worker still computes ``grace_s`` after its deadline
-makes the link call ``on_stuck`` once.
+Laws: every ``call`` ends with a reply or an error; when the stream ends every call that waits is ``WorkerLost``, except
+what the worker died of, where that is known: it is ``ModelFailed``; a caller that gives up has its request
+cancelled, and one that the worker still computes ``grace_s`` after its deadline makes the link call ``on_stuck`` once.
 """
 
 import asyncio
 import socket
 from asyncio import Future, TimerHandle
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import structlog
 
-from hub.domain.errors import HubError, WorkerLost
+from hub.domain.errors import HubError
+from hub.engine.inquest import Death, verdict
 from hub.protocol.frames import Frame, Tensor, encode_frame
 from hub.protocol.problems import from_problem
 from hub.protocol.streams import FrameStream
@@ -30,6 +31,11 @@ class _Waiting:
 
     tell: Callable[[Told], None] | None
     deadline: TimerHandle
+    header: Mapping[str, Any]
+
+
+async def _unknown() -> Death | None:
+    return None
 
 
 class Link:
@@ -42,6 +48,7 @@ class Link:
         on_stuck: Callable[[], None],
         on_news: Callable[[Mapping[str, Any]], None] = lambda _news: None,
         on_end: Callable[[], None] = lambda: None,
+        inquest: Callable[[], Awaitable[Death | None]] = _unknown,
         device: str = "",
     ) -> None:
         """Prepare; ``connect`` makes it speak.
@@ -51,6 +58,7 @@ class Link:
             on_stuck: Called where one is computed longer.
             on_news: Given what the worker tells without being asked.
             on_end: Called as soon as nothing will come any more.
+            inquest: Tells then, soon, what the worker died of, where the stream was not closed here.
             device: What the worker computes on.
         """
         self.device = device
@@ -60,6 +68,9 @@ class Link:
         self._on_stuck = on_stuck
         self._on_news = on_news
         self._on_end = on_end
+        self._inquest = inquest
+        self._telling: asyncio.Task[None] | None = None
+        self._number = 0
         self._next_id = 1
         self._waiting: dict[int, _Waiting] = {}
         self._told: list[Future[None]] = []
@@ -96,6 +107,7 @@ class Link:
         Raises:
             HubError: The problem that the worker answered with.
             WorkerLost: The stream ended before the reply.
+            ModelFailed: It ended because of this request.
             TimeoutError: The deadline passed before the reply.
         """
         reply: Future[Frame] = asyncio.get_running_loop().create_future()
@@ -118,12 +130,12 @@ class Link:
             WorkerLost: The stream has ended.
         """
         if self._ended.is_set():
-            raise _lost()
+            raise verdict(None, self._number, 0, header)
         request_id = self._next_id
         buffers = encode_frame({**header, "id": request_id}, tensors)
         self._next_id += 1
         deadline = self._loop.call_at(deadline_at, self._expire, request_id)
-        self._waiting[request_id] = _Waiting(tell, deadline)
+        self._waiting[request_id] = _Waiting(tell, deadline, header)
         self._stream.send(buffers)
         return request_id
 
@@ -143,28 +155,42 @@ class Link:
     def close(self) -> None:
         """End the stream and every call."""
         self._stream.close()
-        self._end(None)
+        if not self.is_ended:
+            self._finish()
+            self._tell_lost(None)
 
     def _end(self, trouble: Exception | None) -> None:
         if isinstance(trouble, HubError):
             _log.error("link.broken", detail=str(trouble))
+        if not self.is_ended:
+            self._finish()
+            self._telling = self._loop.create_task(self._tell_why())
+
+    def _finish(self) -> None:
         self._ended.set()
         for timer in self._overdue.values():
             timer.cancel()
         self._overdue.clear()
+        self._on_end()
+
+    async def _tell_why(self) -> None:
+        if self._waiting:
+            self._tell_lost(await self._inquest())
+
+    def _tell_lost(self, death: Death | None) -> None:
         waiting, self._waiting = self._waiting, {}
-        for one in waiting.values():
+        for request_id, one in waiting.items():
             one.deadline.cancel()
             if one.tell is not None:
-                one.tell(_lost())
+                one.tell(verdict(death, self._number, request_id, one.header))
         self._wake()
-        self._on_end()
 
     def _take(self, frames: list[Frame]) -> None:
         for frame in frames:
             request_id = frame.header.get("id", 0)
             if not request_id:
                 self.loaded = frame.header.get("resident", self.loaded)
+                self._number = frame.header.get("stream", self._number)
                 self._on_news(frame.header)
                 continue
             timer = self._overdue.pop(request_id, None)
@@ -194,9 +220,10 @@ class Link:
     def _give_up(self, request_id: int, waiting: _Waiting) -> None:
         waiting.tell = None
         waiting.deadline.cancel()
-        self._stream.send(encode_frame({"op": "cancel", "id": request_id}))
-        due = max(waiting.deadline.when(), self._loop.time()) + self._grace_s
-        self._overdue[request_id] = self._loop.call_at(due, self._report_stuck)
+        if not self.is_ended:
+            self._stream.send(encode_frame({"op": "cancel", "id": request_id}))
+            due = max(waiting.deadline.when(), self._loop.time()) + self._grace_s
+            self._overdue[request_id] = self._loop.call_at(due, self._report_stuck)
         self._wake()
 
     def _report_stuck(self) -> None:
@@ -211,7 +238,3 @@ def _settle(reply: Future[Frame], told: Told) -> None:
         reply.set_exception(told)
     else:
         reply.set_result(told)
-
-
-def _lost() -> WorkerLost:
-    return WorkerLost("The worker died before it answered.", remedy="Send the request again.")

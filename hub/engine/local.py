@@ -28,10 +28,12 @@ from hub.engine.asking import Asking
 from hub.engine.choices import Choices
 from hub.engine.engine import EngineStatus, Target
 from hub.engine.goldens import Goldens, ReadGolden
+from hub.engine.inquest import Death
 from hub.engine.link import Link
 from hub.engine.prober import Prober
 from hub.engine.quarantine import Quarantine
 from hub.engine.seen import note_load
+from hub.engine.shelf import Shelf
 from hub.engine.supervisor import Batching, Supervisor
 from hub.runtime.devices import Device
 from hub.runtime.limits import AnswerLimits, Limits
@@ -87,9 +89,10 @@ class LocalEngine(Asking[Supervisor]):
         self._drain_s = drain_s
         self._choices = Choices(tuned_dir or run_dir)
         self._quarantine = Quarantine()
-        self.listeners: list[Callable[[int], None]] = []
+        self.listeners: list[Callable[[int, Death | None], None]] = []
         self._loaded_targets: dict[Target, None] = {}  # the most recently loaded last
-        self._goldens = Goldens(run_dir / "golden", golden)
+        self._goldens = Goldens(golden)
+        shelves = [Shelf(snapshots, f"worker-{position}") for position in range(len(devices))]
         self._posts = [
             Supervisor(
                 Device.parse(device),
@@ -100,14 +103,16 @@ class LocalEngine(Asking[Supervisor]):
                 on_change=self._note_change,
                 on_tuned=partial(self._note_tuned, Device.parse(device)),
                 on_death=partial(self._note_death, position),
+                on_inquest=partial(self._tell, position),
                 on_adopted=partial(self._tell, position),
                 prepare=partial(self._prepare, position),
                 answers=answers,
                 sandbox=sandbox,
-                reads=(snapshots.root, run_dir / "golden"),
+                reads=(shelves[position].folder,),
             )
             for position, device in enumerate(devices)
         ]
+        self._shelves = dict(zip(self._posts, shelves, strict=True))
         self._prober = Prober(run_dir / "probes", probe_limits or Limits(), sandbox)
         self._loads: dict[tuple[Supervisor, Target], asyncio.Task[None]] = {}
 
@@ -147,9 +152,9 @@ class LocalEngine(Asking[Supervisor]):
         self._quarantine.note_death(digest)
         self._tell(position)
 
-    def _tell(self, position: int) -> None:
+    def _tell(self, position: int, death: Death | None = None) -> None:
         for listener in self.listeners:
-            listener(position)
+            listener(position, death)
 
     async def load(self, target: Target, position: int | None = None) -> None:
         """Have the target loaded, on the worker at a position or else on one with its ways to be called measured."""
@@ -168,7 +173,7 @@ class LocalEngine(Asking[Supervisor]):
     async def probe(self, digest: str, trunk_digest: str | None) -> tuple[ProbeResult, bytes | None]:
         """Load and call an unknown version in a throw-away process."""
         self._refuse_when_stopping()
-        async with self._orders(Target(digest, trunk_digest), Device("cpu", 0)) as orders:
+        async with self._orders(Target(digest, trunk_digest)) as orders:
             return await self._prober.probe(orders[-1], orders[0] if trunk_digest else None)
 
     def _check(self, digests: Sequence[str]) -> None:
@@ -203,7 +208,7 @@ class LocalEngine(Asking[Supervisor]):
         return forget
 
     async def _load(self, supervisor: Supervisor, target: Target, *, is_tuned: bool = False) -> None:
-        async with self._orders(target, supervisor.device) as orders:
+        async with self._orders_for(supervisor, target) as orders:
             link = supervisor.link  # only now: another process may have taken over while the files were fetched
             if link is None:
                 raise WorkerLost("The worker died while a version was being loaded.", remedy="Send the request again.")
@@ -230,24 +235,40 @@ class LocalEngine(Asking[Supervisor]):
         for target in list(self._loaded_targets):
             if all(digest in supervisor.loaded for digest in target.digests):
                 try:
-                    async with self._orders(target, supervisor.device) as orders:
+                    async with self._orders_for(supervisor, target) as orders:
                         await self._load_there(link, orders, target, is_tuned=True)
                 except HubError as error:
                     _log.info("version.not_loaded", digest=target.digest, error=str(error))
 
     @asynccontextmanager
-    async def _orders(self, target: Target, device: Device) -> AsyncIterator[list[Order]]:
+    async def _orders_for(self, supervisor: Supervisor, target: Target) -> AsyncIterator[list[Order]]:
+        """What a worker shall load, from the only folder that it may read."""
+        shelf = self._shelves[supervisor]
+        async with self._orders(target) as orders, shelf.showing(target.digests, supervisor.loaded) as shown:
+            placed = [replace(order, root=shown[order.digest]) for order in orders]
+            yield await asyncio.to_thread(self._with_what_is_known, placed, supervisor.device, shelf.folder)
+
+    def _with_what_is_known(self, orders: Sequence[Order], device: Device, folder: Path) -> list[Order]:
+        """Orders with how they are called best, and with golden samples in the folder."""
+        return [
+            replace(
+                order, choices=self._choices.of(order.digest, device), golden=self._goldens.path(order.digest, folder)
+            )
+            for order in orders
+        ]
+
+    @asynccontextmanager
+    async def _orders(self, target: Target) -> AsyncIterator[list[Order]]:
         """What to load, from snapshots that stay there meanwhile."""
         with ExitStack() as held:
             try:
-                orders = [await asyncio.to_thread(self._order, digest, device, held) for digest in target.digests]
+                orders = [await asyncio.to_thread(self._order, digest, held) for digest in target.digests]
             except (BlobNotFound, DigestMismatch) as error:
                 remedy = "Restore the blob store, then send the request again."
                 detail = f"The files of {target.digest} cannot be had: {error.detail}"
                 raise NotAvailable(detail, remedy=remedy) from error
             yield orders
 
-    def _order(self, digest: str, device: Device, held: ExitStack) -> Order:
+    def _order(self, digest: str, held: ExitStack) -> Order:
         root = held.enter_context(self._snapshots.held(digest))
-        order = Order.of(digest, root, self._snapshots.manifest(digest))
-        return replace(order, choices=self._choices.of(digest, device), golden=self._goldens.path(digest))
+        return Order.of(digest, root, self._snapshots.manifest(digest))

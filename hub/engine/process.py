@@ -48,6 +48,14 @@ class Child:
         if self.process.returncode is None:
             self.process.kill()
 
+    async def code(self, within_s: float) -> int | None:
+        """Its exit code, below zero for a signal; None where it does not end in time."""
+        try:
+            async with asyncio.timeout(within_s):
+                return await self.process.wait()
+        except TimeoutError:
+            return None
+
     async def ended(self) -> int:
         """Wait until the process has ended and its last words are logged; gives its exit code."""
         code = await self.process.wait()

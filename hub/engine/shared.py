@@ -3,7 +3,8 @@
 The hub keeps the workers and decides what is loaded where; an outlet has a stream of its own to each of them, and sends
 requests there itself. A `Share` is the hub's side, an `OutletEngine` the outlet's. What they tell each other:
 
-* hub to outlet: ``worker`` (its position, with one end of a stream), ``quarantined``, ``done`` (a load, or a problem)
+* hub to outlet: ``worker`` (its position, with one end of a stream), ``quarantined``, ``died`` (a process, and what it
+  died of), ``done`` (a load, or a problem)
 * outlet to hub: ``load`` (a target, where), ``stuck`` (a worker's position and process id)
 
 Laws: a load is the hub's, whoever asked for it, so it is done once; a worker that is replaced is let go of when the
@@ -17,6 +18,7 @@ import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import asdict
 from functools import partial
 from typing import Any
 
@@ -26,6 +28,7 @@ from hub.domain.errors import HubError, NotAvailable
 from hub.domain.reports import ProbeResult
 from hub.engine.asking import Asking
 from hub.engine.engine import EngineStatus, Target, WorkerState, WorkerStatus
+from hub.engine.inquest import Death
 from hub.engine.link import Link
 from hub.engine.local import LocalEngine
 from hub.engine.quarantine import Quarantine
@@ -33,6 +36,7 @@ from hub.engine.seen import note_load
 from hub.protocol.problems import from_problem, to_problem
 
 Send = Callable[..., None]
+_TOLD_WITHIN_S = 3.0
 _log = structlog.get_logger()
 
 
@@ -66,7 +70,9 @@ class Share:
             return False
         return True
 
-    def _tell(self, position: int) -> None:
+    def _tell(self, position: int, death: Death | None = None) -> None:
+        if death is not None:
+            self._send({"died": asdict(death)})
         stream, pid = self._engine.connect(position)
         if stream is not None:
             self._send({"worker": position, "pid": pid}, files=[stream.detach()])
@@ -134,6 +140,7 @@ class OutletEngine(Asking[SharedPost]):
         self._loads: dict[tuple[int | None, Target], asyncio.Future[None]] = {}
         self._asked: dict[int, asyncio.Future[None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._deaths: dict[int, asyncio.Future[Death]] = {}
 
     def take(self, note: Mapping[str, Any], files: Sequence[int]) -> bool:
         """Hear what the hub tells; whether it was for the engine."""
@@ -141,6 +148,11 @@ class OutletEngine(Asking[SharedPost]):
             self._run(self._connect(note["worker"], note["pid"], socket.socket(fileno=files[0])))
         elif "quarantined" in note:
             self._quarantine.hold(note["quarantined"])
+        elif "died" in note:
+            death = Death(**note["died"])
+            told = self._deaths.get(death.pid)
+            if told is not None and not told.done():
+                told.set_result(death)
         elif "done" in note:
             asked = self._asked.pop(note["done"], None)
             if asked is not None and not asked.done():
@@ -214,6 +226,7 @@ class OutletEngine(Asking[SharedPost]):
         """Ask a worker's new process from now on, and let go of the one before when it has answered."""
         post = self._posts[position]
         ready = asyncio.Event()
+        self._deaths[pid] = asyncio.get_running_loop().create_future()
 
         def stuck() -> None:
             self._send({"stuck": position, "pid": pid})
@@ -225,18 +238,35 @@ class OutletEngine(Asking[SharedPost]):
                 self._note_change()
 
         link = Link(
-            grace_s=self._grace_s, on_stuck=stuck, on_news=lambda _news: ready.set(), on_end=end, device=post.device
+            grace_s=self._grace_s,
+            on_stuck=stuck,
+            on_news=lambda _news: ready.set(),
+            on_end=end,
+            inquest=partial(self._death_of, pid),
+            device=post.device,
         )
         stream.setblocking(False)
         await link.connect(stream)
         await ready.wait()
         if link.is_ended:
             return
-        before, post.link, post.pid = post.link, link, pid
+        before, before_pid, post.link, post.pid = post.link, post.pid, link, pid
         self._note_change()
         if before is not None:
             await before.drain()
             before.close()
+        self._deaths.pop(before_pid or 0, None)
+
+    async def _death_of(self, pid: int) -> Death | None:
+        """What a worker's process died of; None where the hub does not tell in time."""
+        told = self._deaths.get(pid)
+        if told is None:
+            return None
+        try:
+            async with asyncio.timeout(_TOLD_WITHIN_S):
+                return await told
+        except TimeoutError:
+            return None
 
     def _run(self, work: Any) -> None:
         task = asyncio.create_task(work)

@@ -4,8 +4,8 @@ A worker whose memory does not come back is replaced: a new process is started b
 then requests go there, and the old one ends when those inside are answered.
 
 Laws: requests go to one process at a time; a worker is ``ready`` from its first frame until its stream ends; whatever
-ends the process by itself, every request inside fails at once and the next process knows nothing of it; a replacement
-fails nobody, and one that cannot be had leaves the worker as it is.
+ends the process by itself, every request inside fails as soon as it is known how it ended, and the next process knows
+nothing of it; a replacement fails nobody, and one that cannot be had leaves the worker as it is.
 """
 
 import asyncio
@@ -21,12 +21,13 @@ import structlog
 
 from hub.domain.errors import HubError, NotAvailable
 from hub.engine.engine import WorkerState, WorkerStatus
+from hub.engine.inquest import Death, inquire, suspects
 from hub.engine.link import Link
 from hub.engine.process import Child, start_module
 from hub.runtime import locked
 from hub.runtime.devices import Device
 from hub.runtime.limits import AnswerLimits
-from hub.runtime.marks import read_marks
+from hub.runtime.marks import Running, read_marks
 from hub.runtime.orders import Choice
 from hub.runtime.sandbox import Mode
 
@@ -35,6 +36,7 @@ _LONGEST_PAUSE_S = 30.0
 _HEALTHY_S = 60.0
 _REPLACED_WITHIN_S = 600.0
 _SETTLED_WITHIN_S = 300.0
+_EXIT_KNOWN_WITHIN_S = 2.0
 _WORTH_REPLACING_S = 600.0  # what has leaked so soon would leak again
 _log = structlog.get_logger()
 
@@ -56,7 +58,7 @@ class Batching:
 class _Life:
     """A worker process and the link to it; ``ready`` once it has said hello, with what its versions may take.
 
-    Others' links to it go in through its ``door``.
+    Others' links to it go in through its ``door``. ``death`` is what it died of, where it ended by itself.
     """
 
     child: Child
@@ -64,6 +66,7 @@ class _Life:
     door: socket.socket
     marks: Path
     began: float
+    death: asyncio.Future[Death | None]
     ready: asyncio.Event = field(default_factory=asyncio.Event)
     budget_bytes: int = 0
 
@@ -82,6 +85,7 @@ class Supervisor:
         on_change: Callable[[], None],
         on_tuned: Callable[[str, Mapping[str, Choice]], None],
         on_death: Callable[[str], None],
+        on_inquest: Callable[[Death], None] = lambda _death: None,
         prepare: Callable[[Link], Awaitable[None]],
         on_adopted: Callable[[], None] = lambda: None,
         answers: AnswerLimits,
@@ -99,6 +103,7 @@ class Supervisor:
             on_change: Called whenever the worker becomes ready or ceases to be.
             on_tuned: Told how a version's signatures are called best on this device.
             on_death: Told of the version that ran when a process ended by itself or was stuck, where it was one.
+            on_inquest: Told, a little later, what such a process died of.
             prepare: Has a process that takes another's place load what that one has loaded.
             on_adopted: Called when requests go to another process, so that others ask for a link to it.
             answers: What one of its answers may have.
@@ -113,6 +118,7 @@ class Supervisor:
         self._on_change = on_change
         self._on_tuned = on_tuned
         self._on_death = on_death
+        self._on_inquest = on_inquest
         self._prepare = prepare
         self._on_adopted = on_adopted
         self._answers = answers
@@ -125,6 +131,7 @@ class Supervisor:
         self._restarts = 0
         self._is_stopping = False
         self._running: asyncio.Task[None] | None = None
+        self._inquests: set[asyncio.Task[None]] = set()
 
     @property
     def link(self) -> Link | None:
@@ -233,8 +240,10 @@ class Supervisor:
             on_stuck=child.kill,
             on_news=lambda news: self._hear(life, news),
             on_end=lambda: self._lose(life),
+            inquest=lambda: life.death,
         )
-        life = _Life(child, link, door, marks, asyncio.get_running_loop().time())
+        loop = asyncio.get_running_loop()
+        life = _Life(child, link, door, marks, loop.time(), loop.create_future())
         self._lives.append(life)
         await link.connect(child.socket)
         return life
@@ -252,16 +261,28 @@ class Supervisor:
 
     def _lose(self, life: _Life) -> None:
         """Send no more requests to a process that has ended, not even until that is dealt with."""
-        if life in self._lives and not self._is_stopping:
-            suspects = read_marks(life.marks)
-            _log.warning("worker.died", device=str(self.device), pid=life.child.pid, running=sorted(suspects))
-        else:
-            suspects = set()
+        is_by_itself = life in self._lives and not self._is_stopping
         if life is self._life:
             self._life = None
             self._enter("restarting")
-        if len(suspects) == 1:  # of several, who has nothing to do with it would be blamed too
-            self._on_death(*suspects)
+        if not is_by_itself:
+            life.death.set_result(None)
+            return
+        running = read_marks(life.marks)
+        versions = suspects(running)
+        _log.warning("worker.died", device=str(self.device), pid=life.child.pid, running=sorted(versions))
+        if len(versions) == 1:  # of several, who has nothing to do with it would be blamed too
+            self._on_death(*versions)
+        task = asyncio.create_task(self._inquire(life, running))
+        self._inquests.add(task)
+        task.add_done_callback(self._inquests.discard)
+
+    async def _inquire(self, life: _Life, running: Sequence[Running]) -> None:
+        """Find out what a process died of, once the system tells how it ended."""
+        code = await life.child.code(_EXIT_KNOWN_WITHIN_S)
+        death = inquire(life.child.pid, code, running)
+        life.death.set_result(death)
+        self._on_inquest(death)
 
     def _adopt(self, life: _Life) -> None:
         """Send requests there from now on."""

@@ -51,13 +51,13 @@ class Askers:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def admit(self, connected: socket.socket, hello: Hello) -> None:
-        """Listen to one more, whose first frame is what ``hello`` says."""
+        """Listen to one more, whose first frame is what ``hello`` says, and its number."""
         number = self._so_far
         self._so_far += 1
         stream = FrameStream(partial(self._on_frames, number), partial(self._end, number))
         self._streams[number] = stream
         await asyncio.get_running_loop().create_connection(lambda: stream, sock=connected)
-        self.tell(number << _ID_BITS, hello())
+        self.tell(number << _ID_BITS, {**hello(), "stream": number})
 
     def open(self, door: socket.socket, hello: Hello) -> None:
         """Admit who is passed in through a socket from now on."""

@@ -90,6 +90,7 @@ def _together(
     feeding: Call, jobs: Sequence[Job], sizes: Sequence[int], mark: Mark, limits: AnswerLimits
 ) -> list[Answers]:
     mark.at(feeding.servable.order.digest)
+    mark.request(jobs[0].id if len(jobs) == 1 else 0)
     inputs = stack([{tensor.name: to_numpy(tensor) for tensor in job.tensors} for job in jobs])
     outputs = _run(feeding, inputs, sum(job.rows for job in jobs), sizes)
     places = list(spans([job.rows for job in jobs]))

@@ -120,12 +120,13 @@ class Residents:
             if resident.is_evicted and not resident.users:
                 self._close(resident.servable)
 
-    async def load(self, orders: Sequence[Order], *, is_tuned: bool = False) -> None:
+    async def load(self, orders: Sequence[Order], *, is_tuned: bool = False, request: int = 0) -> None:
         """Load what is not loaded yet; all of them stay together.
 
         Args:
             orders: The versions.
             is_tuned: Whether to wait until it is known how they are called best, and they are warm.
+            request: The number of who asks.
 
         Raises:
             TooLarge: They do not fit into the budget.
@@ -135,15 +136,15 @@ class Residents:
         async with self._turn:
             for order in orders:
                 if order.digest not in self._loaded:
-                    await self._add(order, pinned)
+                    await self._add(order, pinned, request)
             for order in orders:
                 self._loaded[order.digest] = self._loaded.pop(order.digest)
         if is_tuned:
             await asyncio.gather(*(task for digest, task in self._tuning.items() if digest in pinned))
 
-    async def _add(self, order: Order, pinned: set[str]) -> None:
+    async def _add(self, order: Order, pinned: set[str], request: int) -> None:
         self._make_room(order, order.size_bytes, pinned)
-        resident = await self._on(self._thread, order, _load, order, self._device)
+        resident = await self._on(self._thread, order, _load, order, self._device, request=request)
         self._loaded[order.digest] = resident
         _log.info("version.loaded", digest=order.digest, bytes=resident.size_bytes)
         # Measured only now: it may take more than its files do. It stays even so when nothing else can go.
@@ -203,9 +204,11 @@ class Residents:
         if leaked > max(_MIN_LEAK_BYTES, self._budget_bytes * _LEAK_SHARE):
             self._on_leak(leaked)
 
-    async def _on(self, thread: ThreadPoolExecutor, order: Order, work: Callable[..., Any], *arguments: Any) -> Any:
+    async def _on(
+        self, thread: ThreadPoolExecutor, order: Order, work: Callable[..., Any], *arguments: Any, request: int = 0
+    ) -> Any:
         def marked() -> Any:
-            with self._marks.doing(order.digest, is_asked=False):
+            with self._marks.doing(order.digest, is_asked=False, request=request):
                 return work(*arguments)
 
         return await asyncio.get_running_loop().run_in_executor(thread, marked)

@@ -154,7 +154,7 @@ class Worker:
     async def _load(self, request_id: int, header: dict[str, Any]) -> None:
         try:
             orders = [Order.parse(order) for order in header["orders"]]
-            await self._residents.load(orders, is_tuned=header.get("is_tuned", False))
+            await self._residents.load(orders, is_tuned=header.get("is_tuned", False), request=request_id)
         except Exception as error:  # noqa: BLE001 - models are other people's programs: TensorFlow may raise anything
             self._fail(request_id, error, "")
         else:

@@ -21,7 +21,7 @@ from hub.domain.digests import read_at
 from hub.domain.manifest import TensorEntry
 from hub.domain.tensors import BY_NAME
 from hub.savedmodel import wire
-from hub.savedmodel.limits import MAX_BLOCK_BYTES, MAX_INDEX_BYTES, MAX_SHARDS, MAX_TENSORS
+from hub.savedmodel.limits import MAX_BLOCK_BYTES, MAX_DIMENSIONS, MAX_INDEX_BYTES, MAX_SHARDS, MAX_TENSORS
 from hub.savedmodel.table import read_table
 from hub.savedmodel.tensor_proto import dtype_name, read_shape
 from hub.savedmodel.wire import Malformed, read_varint
@@ -118,11 +118,13 @@ def read_bundle(root: Path) -> Bundle:
         raise Malformed("the index has no header")
     shards = _read_header(memoryview(header))
     tensors: dict[str, Stored] = {}
+    dimensions = 0
     for raw_key, value in rows:
         name = raw_key.decode("utf-8", "backslashreplace")
-        tensors[name] = _read_entry(name, memoryview(value))
-        if len(tensors) > MAX_TENSORS:
-            raise Malformed(f"the index has more than {MAX_TENSORS:,} tensors")
+        stored = tensors[name] = _read_entry(name, memoryview(value))
+        dimensions += len(stored.shape)
+        if len(tensors) > MAX_TENSORS or dimensions > MAX_DIMENSIONS:
+            raise Malformed(f"the index has more than {MAX_TENSORS:,} tensors, or {MAX_DIMENSIONS:,} dimensions")
     return Bundle(root, shards, tensors)
 
 

@@ -55,7 +55,14 @@ MAX_TRACE_STEPS = 200_000
 
 MAX_INDEX_BYTES = 256 << 20
 MAX_BLOCK_BYTES = 64 << 20
-"""Bytes of a checkpoint index, and of one of its blocks when unpacked."""
+"""Bytes of a checkpoint index, also of all its blocks when unpacked, and of one of them."""
+
+MAX_KEY_BYTES = 16 << 10
+MAX_KEYS_BYTES = 128 << 20
+"""Bytes of one key of a checkpoint index, and of all of them: a key may repeat the one before with a few bytes."""
+
+MAX_DIMENSIONS = 1_000_000
+"""Of all tensors of a checkpoint together."""
 
 MAX_FINDINGS_PER_RULE = 20
 MAX_TEXT_CHARS = 200

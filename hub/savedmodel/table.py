@@ -1,7 +1,7 @@
 """Sorted tables as LevelDB writes them: the form of a checkpoint's index.
 
-Laws: only ``Malformed`` is raised; what a block unpacks to is bounded before it is unpacked; every block's checksum is
-verified; keys come in strictly rising order.
+Laws: only ``Malformed`` is raised; what a block unpacks to is bounded before it is unpacked, and so is what all of them
+do; every block's checksum is verified, and no byte is read for two blocks; keys come in strictly rising order.
 
 Source: LevelDB ``doc/table_format.md``, ``table/format.cc`` (block types), ``util/crc32c.h`` (masking);
 TensorFlow ``lib/io/table``.
@@ -13,7 +13,7 @@ from typing import cast
 import google_crc32c
 import snappy
 
-from hub.savedmodel.limits import MAX_BLOCK_BYTES
+from hub.savedmodel.limits import MAX_BLOCK_BYTES, MAX_INDEX_BYTES, MAX_KEY_BYTES, MAX_KEYS_BYTES
 from hub.savedmodel.wire import Malformed, read_varint
 
 _MAGIC = (0xDB4775248B80FB57).to_bytes(8, "little")
@@ -48,15 +48,32 @@ def read_table(data: memoryview) -> Iterator[tuple[bytes, bytes]]:
         _, at = read_varint(footer, at)
     index_at, at = read_varint(footer, at)
     index_size, _ = read_varint(footer, at)
-    previous = None
-    for _, handle in _entries(_block(data, index_at, index_size)):
-        block_at, behind = read_varint(handle, 0)
-        block_size, _ = read_varint(handle, behind)
-        for key, value in _entries(_block(data, block_at, block_size)):
+    previous, keys_bytes = None, 0
+    for block in _blocks(data, _block(data, index_at, index_size)):
+        for key, value in _entries(block):
             if previous is not None and key <= previous:
                 raise Malformed("the keys of the index are not in order")
             previous = key
+            keys_bytes += len(key)
+            if keys_bytes > MAX_KEYS_BYTES:
+                raise Malformed("the keys of the index take more than those of any real one")
             yield key, value
+
+
+def _blocks(data: memoryview, index: bytes) -> Iterator[bytes]:
+    """The blocks of data, one after the other as they lie there."""
+    behind_last = unpacked = 0
+    for _, handle in _entries(index):
+        at, behind = read_varint(handle, 0)
+        size, _ = read_varint(handle, behind)
+        if at < behind_last:
+            raise Malformed("the blocks of the index are not in order")
+        behind_last = at + size + _TRAILER_BYTES
+        block = _block(data, at, size)
+        unpacked += len(block)
+        if unpacked > MAX_INDEX_BYTES:
+            raise Malformed("the index unpacks to more than any real one")
+        yield block
 
 
 def _block(data: memoryview, at: int, size: int) -> bytes:
@@ -94,6 +111,8 @@ def _entries(block: bytes) -> Iterator[tuple[bytes, bytes]]:
         value_at = at + unshared
         if shared > len(key) or value_at + value_size > end:
             raise Malformed("an entry of the index is cut off")
+        if shared + unshared > MAX_KEY_BYTES:
+            raise Malformed("a key of the index is longer than any real one")
         key = key[:shared] + block[at:value_at]
         at = value_at + value_size
         yield key, block[value_at:at]

@@ -4,13 +4,15 @@ Laws: a directory that is given out is whole and every byte in it was verified b
 written to, so nothing needs to be synced: what a power cut harms is made again; it never changes; however many threads
 and processes ask at once, one does the work; together they stay within a budget, the least recently used goes first,
 and none goes that is held. The manifest is itself a blob, so a digest and a store are all it takes.
+
+A *shelf* is a folder with some of them, as links to the same bytes, for who may read those and no others.
 """
 
 import os
 import shutil
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +31,7 @@ from hub.storage.disk import disk_errors, locked, make_folder, make_read_only
 
 OpenBlob = Callable[[str], Iterator[bytes]]
 _Stamp = tuple[tuple[str, int, int, int], ...]
+_SHELF = ".shelf"
 _log = structlog.get_logger(__name__)
 
 
@@ -112,7 +115,7 @@ class Snapshots:
             shutil.rmtree(folder, ignore_errors=True)
 
     def drop(self, digest: str) -> None:
-        """Remove a snapshot that nobody holds; absent is fine."""
+        """Remove a snapshot that nobody holds, from shelves too; absent is fine."""
         target = self._target(digest)
         if not target.is_dir():
             return
@@ -121,7 +124,49 @@ class Snapshots:
                 if digest in self._held:
                     return  # the budget will take it
                 aside = self._take_away(digest, target)
-            shutil.rmtree(aside, ignore_errors=True)
+            for lent in (aside, *(self.root / ".work").glob(f"*{_SHELF}/{hex_of(digest)}")):
+                shutil.rmtree(lent, ignore_errors=True)
+
+    def shelf(self, name: str) -> Path:
+        """The folder of a shelf."""
+        return self.root / ".work" / f"{name}{_SHELF}"
+
+    def lend(self, digest: str, name: str) -> Path:
+        """The directory of a version, which is held, on a shelf; made there first where it is absent."""
+        place = self.shelf(name) / hex_of(digest)
+        with self._relinking(digest) as target:
+            if not _is_linked(target, place):
+                fresh = place.with_name(f"{place.name}.new")
+                for old in (place, fresh):
+                    shutil.rmtree(old, ignore_errors=True)
+                shutil.copytree(target, fresh, copy_function=_link)
+                fresh.rename(place)
+        return place
+
+    def take_back(self, name: str, kept: Collection[str]) -> None:
+        """Leave only these versions on a shelf, with files that are named after them."""
+        stays = {hex_of(digest) for digest in kept}
+        for place in self.shelf(name).glob("*"):
+            version = place.name.partition(".")[0]
+            if version in stays:
+                continue
+            if place.is_file():
+                place.unlink()
+            else:
+                with self._relinking(f"sha256:{version}"):
+                    shutil.rmtree(place, ignore_errors=True)
+
+    @contextmanager
+    def _relinking(self, digest: str) -> Iterator[Path]:
+        """Make or remove links to a version's files, which changes when they were changed, and nothing else of them."""
+        target = self._target(digest)
+        with disk_errors(self.root):
+            make_folder(self.root / ".work")
+            with locked(self._lock(digest)):
+                is_verified = self._is_as_verified(digest, target)
+                yield target
+                if is_verified:
+                    self._verified[digest] = _stamp(target)
 
     def sweep(self) -> None:
         """Remove what a killed process left half made; to be called when nobody is making any."""
@@ -232,6 +277,21 @@ class NewSnapshot:
     def keep(self, digest: str) -> None:
         """Make it the snapshot of a version, with whose files it was filled."""
         self._snapshots.keep(self.folder, digest)
+
+
+def _is_linked(target: Path, place: Path) -> bool:
+    """Whether a folder has the very files of another."""
+    try:
+        return all(path.samefile(place / path.relative_to(target)) for path in target.rglob("*") if path.is_file())
+    except FileNotFoundError:
+        return False
+
+
+def _link(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # this file system has no links
+        shutil.copy2(source, target)
 
 
 def _stamp(target: Path) -> _Stamp:

@@ -3,7 +3,7 @@
 import os
 
 from tests.hostile.corpus import Case, limited, refused, warned
-from tests.support.savedmodel_writer import entry, message, shape
+from tests.support.savedmodel_writer import entry, message, sealed_table, shape, varint
 
 _SHARD = "variables/variables.data-00000-of-00001"
 
@@ -95,6 +95,47 @@ def vars_sliced_bomb(case: Case) -> None:
     whole = message((1, message((1, 0), (2, 25 * 10**9))))
     case.model.variable = message((1, 1), (2, shape(25 * 10**9)), (6, "w"))
     case.model.stored = entry(1, (25 * 10**9,), 0, 0) + message((7, whole))
+
+
+@refused("variables.malformed", "longer than any real one")
+def vars_long_keys(case: Case) -> None:
+    """Keys of a megabyte, each of which takes eleven bytes: it repeats the one before but for four."""
+    _index(case, _keys(1 << 20, 2_000))
+
+
+@refused("variables.malformed", "keys of the index")
+def vars_many_keys(case: Case) -> None:
+    """Forty thousand keys, each just below what one may have, in half a megabyte."""
+    _index(case, _keys(16_000, 40_000))
+
+
+@refused("variables.malformed", "dimensions")
+def vars_many_dimensions(case: Case) -> None:
+    """Tensors of 254 dimensions, two bytes for each."""
+    value = message((1, 1), (2, b"\x12\x00" * 254))
+    names = (at.to_bytes(4, "big") for at in range(1, 5_000))
+    _index(case, b"".join(b"\0\4" + varint(len(value)) + name + value for name in names))
+
+
+@refused("variables.malformed", "not in order")
+def vars_one_block_again(case: Case) -> None:
+    """One block of four megabytes, which holds nothing, is named twenty thousand times."""
+    _index(case, b"", restarts=1 << 20, named=20_000)
+
+
+def _keys(size: int, count: int) -> bytes:
+    """Entries with keys of that size."""
+    shared = size - 4
+    first = b"\0" + varint(size) + b"\2" + b"k" * size + b"\x08\1"
+    ends = ((0x6C000000 + at).to_bytes(4, "big") for at in range(count))
+    return first + b"".join(varint(shared) + b"\4\2" + end + b"\x08\1" for end in ends)
+
+
+def _index(case: Case, entries: bytes, *, restarts: int = 1, named: int = 1) -> None:
+    """Replace the index by one of a header and these entries, in one block that is named so many times."""
+    header = b"\0\0\2\x08\1" if entries else b""
+    block = header + entries + bytes(4 * restarts) + restarts.to_bytes(4, "little")
+    (case.write() / "variables/variables.index").write_bytes(sealed_table(block, named=named))
 
 
 @warned("layout.sparse-file", _SHARD)

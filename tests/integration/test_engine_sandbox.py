@@ -15,12 +15,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hub.domain.errors import HubError
+from hub.domain.errors import HubError, OutputTooLarge
 from hub.domain.reports import SignatureProbe
 from hub.domain.signatures import SERVING_DEFAULT
 from hub.engine.engine import Target
 from hub.engine.local import LocalEngine
 from hub.protocol.frames import Tensor, from_numpy, to_numpy
+from hub.protocol.golden import read_golden
 from hub.runtime import sandbox
 from hub.runtime.limits import Limits
 from hub.runtime.sandbox import Mode
@@ -30,7 +31,7 @@ from hub.storage.snapshots import Snapshots
 SECRET = b"the secret of somebody else"
 SUPPORT = Path(__file__).parents[1] / "support"
 LEVEL = sandbox.tried()
-HOSTILE = ("reader", "writer", "caller", "server")
+HOSTILE = ("reader", "writer", "caller", "server", "opener", "neighbour", "amplifier")
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not LEVEL.is_whole, reason=str(LEVEL))]
 
 
@@ -60,10 +61,11 @@ class Bench:
 
     runner: asyncio.Runner
     engine: LocalEngine
+    snapshots: Snapshots
     targets: dict[str, Target]
 
-    def infer(self, name: str) -> list[Tensor]:
-        inputs = [from_numpy("x", np.float32(1))]
+    def infer(self, name: str, x: object = np.float32(1)) -> list[Tensor]:
+        inputs = [from_numpy("x", np.asarray(x))]
         return self.runner.run(self.engine.infer(self.targets[name], SERVING_DEFAULT, inputs, 120))
 
     def probe(self, name: str) -> SignatureProbe:
@@ -103,7 +105,7 @@ def bench(
     engine = LocalEngine(snapshots, ["cpu:0"], folder / "run", probe_limits=limits, sandbox=mode)
     with asyncio.Runner() as runner:
         runner.run(engine.start())
-        yield mode, Bench(runner, engine, targets)
+        yield mode, Bench(runner, engine, snapshots, targets)
         runner.run(engine.stop())
 
 
@@ -189,3 +191,34 @@ def test_a_worker_is_under_a_filter_and_gains_no_privileges(bench: tuple[Mode, B
     lines = Path(f"/proc/{worker.pid}/status").read_text().splitlines()
     facts = dict(line.split(":\t", 1) for line in lines)
     assert (facts["NoNewPrivs"], facts["Seccomp"]) == (("0", "0") if mode == "off" else ("1", "2"))
+
+
+def test_a_worker_reads_no_version_that_it_was_not_told_to_load(bench: tuple[Mode, Bench]) -> None:
+    mode, running = bench
+    never_loaded = running.snapshots.path(running.targets["neighbour"].digest) / "saved_model.pb"
+    told = np.array(str(never_loaded).encode(), dtype=object)
+    if mode == "off":
+        assert to_numpy(running.infer("opener", told)[0]).item() == never_loaded.read_bytes()
+        return
+    with pytest.raises(HubError) as caught:
+        running.infer("opener", told)
+    assert "Permission denied" in caught.value.detail
+    assert names_no_path(caught.value.detail)
+
+
+def test_a_probe_finds_no_version_beside_its_own(bench: tuple[Mode, Bench]) -> None:
+    mode, running = bench
+    for target in running.targets.values():
+        running.snapshots.path(target.digest)
+    _, golden = running.runner.run(running.engine.probe(running.targets["neighbour"].digest, None))
+    samples = read_golden(golden)[SERVING_DEFAULT].outputs if golden else ()
+    found = [int(to_numpy(tensor)) for tensor in samples if tensor.name == "y"]
+    assert found == ([len(running.targets)] if mode == "off" else found and [0])
+
+
+def test_an_answer_of_gigabytes_is_the_models_failure_and_ends_nothing(bench: tuple[Mode, Bench]) -> None:
+    _, running = bench
+    before = running.engine.status().workers[0].restarts
+    with pytest.raises(OutputTooLarge):
+        running.infer("amplifier")
+    assert running.engine.status().workers[0].restarts == before

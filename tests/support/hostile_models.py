@@ -1,7 +1,8 @@
 """Writes SavedModels that reach outside: ``python hostile_models.py DIR CANARY WRITTEN LISTENING FREE``.
 
 ``reader`` reads the file CANARY, ``writer`` writes the file WRITTEN, ``caller`` connects to the TCP port LISTENING, and
-``server`` listens on the port FREE for a while.
+``server`` listens on the port FREE for a while. ``opener`` reads what it is told to, ``neighbour`` looks for versions
+beside its own, from the working folder of a probe, and ``amplifier`` answers with gigabytes.
 """
 
 import os
@@ -56,6 +57,24 @@ class Server(tf.Module):
         return {"y": tf.size(methods), "x": x}
 
 
+class Opener(tf.Module):
+    @tf.function(input_signature=[tf.TensorSpec([], tf.string, name="x")])
+    def call(self, x):
+        return {"y": tf.io.read_file(x)}
+
+
+class Neighbour(tf.Module):
+    @tf.function(input_signature=[NUMBER])
+    def call(self, x):
+        return {"y": tf.size(tf.io.matching_files("../../../snapshots/*/saved_model.pb")), "x": x}
+
+
+class Amplifier(tf.Module):
+    @tf.function(input_signature=[NUMBER])
+    def call(self, x):
+        return {"y": tf.broadcast_to(x, [1 << 30])}
+
+
 def main(target: Path, canary: str, written: str, listening: int, free: int) -> None:
     """Write all models."""
     for name, model in (
@@ -63,6 +82,9 @@ def main(target: Path, canary: str, written: str, listening: int, free: int) -> 
         ("writer", Writer(written)),
         ("caller", Caller(listening)),
         ("server", Server(free, listening)),
+        ("opener", Opener()),
+        ("neighbour", Neighbour()),
+        ("amplifier", Amplifier()),
     ):
         save(model, target / name, {"serving_default": model.call})
 

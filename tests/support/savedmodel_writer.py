@@ -92,22 +92,30 @@ def tensor_info(tensor: str, dtype: int, *sizes: int) -> bytes:
 
 def table(rows: Iterable[tuple[bytes, bytes]], *, is_packed: bool = False) -> bytes:
     """A sorted table with one block of data, without prefix compression."""
+    entries = b"".join(b"\0" + varint(len(key)) + varint(len(value)) + key + value for key, value in rows)
+    block = entries + _RESTARTS
+    return sealed_table(snappy.compress(block) if is_packed else block, int(is_packed))
+
+
+def sealed_table(block: bytes, kind: int = 0, *, named: int = 1) -> bytes:
+    """A table with one block of data as it is stored, whatever is in it, which its index names so many times."""
     out = b""
 
-    def add_block(entries: Iterable[tuple[bytes, bytes]]) -> bytes:
+    def add_block(stored: bytes, kind: int) -> bytes:
         nonlocal out
-        raw = b"".join(b"\0" + varint(len(key)) + varint(len(value)) + key + value for key, value in entries)
-        raw += (0).to_bytes(4, "little") + (1).to_bytes(4, "little")
-        stored = snappy.compress(raw) if is_packed else raw
         handle = varint(len(out)) + varint(len(stored))
-        trailer = bytes([int(is_packed)])
-        out += stored + trailer + masked_crc32c(stored + trailer).to_bytes(4, "little")
+        out += stored + bytes([kind]) + masked_crc32c(stored + bytes([kind])).to_bytes(4, "little")
         return handle
 
-    data = add_block(rows)
-    meta = add_block([])
-    index = add_block([(b"\xff", data)])
+    data = add_block(block, kind)
+    meta = add_block(_RESTARTS, 0)
+    rows = [b"\0\5" + varint(len(data)) + b"\xff" + at.to_bytes(4, "big") + data for at in range(named)]
+    index = add_block(b"".join(rows) + _RESTARTS, 0)
     return out + (meta + index).ljust(40, b"\0") + (0xDB4775248B80FB57).to_bytes(8, "little")
+
+
+_RESTARTS = (0).to_bytes(4, "little") + (1).to_bytes(4, "little")
+"""The end of a block: whole keys begin at its first entry, and there only."""
 
 
 def entry(dtype: int, sizes: tuple[int, ...], offset: int, size: int, shard: int = 0) -> bytes:

@@ -17,15 +17,15 @@ def test_samples_are_read_once_and_written_whole(tmp_path: Path) -> None:
         asked.append(digest)
         return b"samples"
 
-    goldens = Goldens(tmp_path / "golden", read)
-    first, again = goldens.path(DIGEST), goldens.path(DIGEST)
+    goldens, folder = Goldens(read), tmp_path / "golden"
+    first, again = goldens.path(DIGEST, folder), goldens.path(DIGEST, folder)
     assert first is not None
     assert (first, first.read_bytes(), asked) == (again, b"samples", [DIGEST])
     assert list((tmp_path / "golden").iterdir()) == [first]
 
 
 def test_a_version_without_samples_has_no_file(tmp_path: Path) -> None:
-    assert Goldens(tmp_path, lambda _: None).path(DIGEST) is None
+    assert Goldens(lambda _: None).path(DIGEST, tmp_path) is None
 
 
 @pytest.mark.parametrize("error", [BlobNotFound("It is gone."), OSError("disk")])
@@ -33,4 +33,4 @@ def test_samples_that_cannot_be_had_keep_nothing_from_loading(tmp_path: Path, er
     def read(_digest: str) -> bytes:
         raise error
 
-    assert Goldens(tmp_path, read).path(DIGEST) is None
+    assert Goldens(read).path(DIGEST, tmp_path) is None

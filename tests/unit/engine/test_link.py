@@ -6,7 +6,8 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from hub.domain.errors import InvalidTensor, WorkerLost
+from hub.domain.errors import InvalidTensor, ModelFailed, WorkerLost
+from hub.engine.inquest import Death
 from hub.engine.link import Link
 from hub.protocol.frames import Frame, decode_frame, encode_frame
 from hub.protocol.problems import to_problem
@@ -14,7 +15,15 @@ from hub.protocol.problems import to_problem
 Answer = Callable[[Frame], dict | None]
 
 
-def talk(answer: Answer, ask: Callable[[Link, list[dict], list[str]], Awaitable[None]]) -> None:
+async def nobody_knows() -> Death | None:
+    return None
+
+
+def talk(
+    answer: Answer,
+    ask: Callable[[Link, list[dict], list[str]], Awaitable[None]],
+    inquest: Callable[[], Awaitable[Death | None]] = nobody_knows,
+) -> None:
     """Run ``ask`` against a worker that answers each frame with what ``answer`` gives (None: nothing)."""
 
     async def run() -> None:
@@ -22,7 +31,7 @@ def talk(answer: Answer, ask: Callable[[Link, list[dict], list[str]], Awaitable[
         worker_reader, worker_writer = await asyncio.open_connection(sock=theirs)
         seen: list[dict] = []
         stuck: list[str] = []
-        link = Link(grace_s=0.05, on_stuck=lambda: stuck.append("stuck"))
+        link = Link(grace_s=0.05, on_stuck=lambda: stuck.append("stuck"), inquest=inquest)
         await link.connect(ours)
 
         async def work() -> None:
@@ -78,6 +87,38 @@ def test_when_the_stream_ends_every_call_is_lost_and_so_are_later_ones() -> None
             await link.call({}, (), soon())
 
     talk(lambda _: {"end": True}, ask)
+
+
+def test_the_request_that_the_worker_died_of_is_the_models_failure_and_the_others_are_lost() -> None:
+    async def know() -> Death:
+        return Death(1, "was killed by SIGABRT", request=2)
+
+    async def ask(link: Link, _seen: list[dict], _stuck: list[str]) -> None:
+        answers = await asyncio.gather(*(link.call({}, (), soon()) for _ in range(3)), return_exceptions=True)
+        assert [type(answer) for answer in answers] == [WorkerLost, ModelFailed, WorkerLost]
+        assert "SIGABRT" in str(answers[1])
+
+    talk(lambda frame: {"end": True} if frame.header["id"] == 3 else None, ask, know)
+
+
+def test_who_gives_up_while_it_is_found_out_what_a_worker_died_of_is_told_nothing_more() -> None:
+    known = asyncio.Event()
+
+    async def know() -> None:
+        await known.wait()
+
+    async def ask(link: Link, _seen: list[dict], stuck: list[str]) -> None:
+        told: list[object] = []
+        withdrawn, late = link.start({}, (), soon(), told.append), asyncio.ensure_future(link.call({}, (), soon(0.1)))
+        await link.listen()
+        link.withdraw(withdrawn)
+        with pytest.raises(TimeoutError):
+            await late
+        known.set()
+        await asyncio.sleep(0.1)
+        assert (told, stuck, link.in_flight) == ([], [], 0)
+
+    talk(lambda frame: {"end": True} if frame.header["id"] == 2 else None, ask, know)
 
 
 def test_a_request_given_up_is_cancelled_and_not_stuck_when_the_worker_lets_go() -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from hub.domain.errors import Quarantined
+from hub.engine.inquest import suspects
 from hub.engine.quarantine import WITHIN_S, Quarantine
 from hub.runtime.marks import Marks, read_marks
 
@@ -40,24 +41,24 @@ def test_deaths_far_apart_hold_nobody_back() -> None:
 
 def test_marks_say_what_ran_and_outlive_who_made_them(tmp_path: Path) -> None:
     marks = Marks(tmp_path / "marks")
-    assert read_marks(tmp_path / "marks") == set()
+    assert suspects(read_marks(tmp_path / "marks")) == set()
     with marks.doing(ONE) as mark:
-        assert read_marks(tmp_path / "marks") == {ONE}
+        assert suspects(read_marks(tmp_path / "marks")) == {ONE}
         mark.at(OTHER)
-        assert read_marks(tmp_path / "marks") == {OTHER}
+        assert suspects(read_marks(tmp_path / "marks")) == {OTHER}
         with marks.doing(ONE):
-            assert read_marks(tmp_path / "marks") == {ONE, OTHER}
-    assert read_marks(tmp_path / "marks") == set()
+            assert suspects(read_marks(tmp_path / "marks")) == {ONE, OTHER}
+    assert suspects(read_marks(tmp_path / "marks")) == set()
 
 
 def test_who_answers_requests_is_suspected_before_who_is_only_loaded(tmp_path: Path) -> None:
     marks = Marks(tmp_path / "marks")
     with marks.doing(ONE, is_asked=False):
-        assert read_marks(tmp_path / "marks") == {ONE}
+        assert suspects(read_marks(tmp_path / "marks")) == {ONE}
         with marks.doing(OTHER):
-            assert read_marks(tmp_path / "marks") == {OTHER}
+            assert suspects(read_marks(tmp_path / "marks")) == {OTHER}
     with marks.doing(ONE):
-        assert read_marks(tmp_path / "marks") == {ONE}
+        assert suspects(read_marks(tmp_path / "marks")) == {ONE}
 
 
 def test_more_threads_than_there_are_slots_run_unmarked() -> None:
@@ -74,5 +75,5 @@ def test_more_threads_than_there_are_slots_run_unmarked() -> None:
 @pytest.mark.parametrize("written", [b"", b"\xff" * 10_000, b"asha256:" + b"g" * 64, b"asha256:" + b"a" * 200])
 def test_nothing_that_a_hostile_process_writes_is_an_error(tmp_path: Path, written: bytes) -> None:
     (tmp_path / "marks").write_bytes(written)
-    assert read_marks(tmp_path / "marks") == set()
-    assert read_marks(tmp_path / "none") == set()
+    assert suspects(read_marks(tmp_path / "marks")) == set()
+    assert read_marks(tmp_path / "none") == ()

@@ -27,7 +27,8 @@ def serving(age_s: float) -> tuple[Supervisor, _Life]:
         answers=AnswerLimits(),
     )
     stand_in: Any = SimpleNamespace(pid=1, loaded={}, in_flight=0)
-    life = _Life(stand_in, stand_in, stand_in, Path("marks"), asyncio.get_running_loop().time() - age_s)
+    loop = asyncio.get_running_loop()
+    life = _Life(stand_in, stand_in, stand_in, Path("marks"), loop.time() - age_s, loop.create_future())
     supervisor._adopt(life)
     return supervisor, life
 
@@ -46,7 +47,7 @@ def test_what_an_old_worker_still_says_does_not_replace_its_successor() -> None:
     async def hear() -> bool:
         supervisor, old = serving(601)
         supervisor._hear(old, {"leaked_bytes": 1 << 30})
-        supervisor._adopt(_Life(old.child, old.link, old.door, old.marks, 0.0))
+        supervisor._adopt(_Life(old.child, old.link, old.door, old.marks, 0.0, old.death))
         supervisor._hear(old, {"leaked_bytes": 1 << 30})
         return supervisor._wants_another.is_set()
 
