@@ -76,7 +76,11 @@ class Engine(Protocol):
     """Runs predictions and probes."""
 
     async def start(self) -> None:
-        """Begin; returns before the workers are ready."""
+        """Begin; returns before the workers are ready.
+
+        Raises:
+            NotAvailable: The engine was stopped.
+        """
         ...
 
     async def stop(self) -> None:

@@ -117,7 +117,12 @@ class LocalEngine(Asking[Supervisor]):
         self._loads: dict[tuple[Supervisor, Target], asyncio.Task[None]] = {}
 
     async def start(self) -> None:
-        """Start the workers; returns before they are ready."""
+        """Start the workers; returns before they are ready.
+
+        Raises:
+            NotAvailable: The engine was stopped.
+        """
+        self._refuse_when_stopping()
         for supervisor in self._posts:
             supervisor.start()
 

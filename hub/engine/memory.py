@@ -51,14 +51,21 @@ class MemoryEngine:
         self._in_flight = 0
         self._loaded: dict[str, int] = {}
         self._is_running = False
+        self._is_stopped = False
 
     async def start(self) -> None:
-        """Begin."""
+        """Begin.
+
+        Raises:
+            NotAvailable: The engine was stopped.
+        """
+        if self._is_stopped:
+            raise NotAvailable("The engine was stopped.", remedy="Make another.")
         self._is_running = True
 
     async def stop(self) -> None:
         """End."""
-        self._is_running = False
+        self._is_running, self._is_stopped = False, True
 
     async def infer(
         self, target: Target, signature: str, inputs: Sequence[Tensor], deadline_s: float, priority: int = 0

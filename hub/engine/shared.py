@@ -166,7 +166,12 @@ class OutletEngine(Asking[SharedPost]):
         return True
 
     async def start(self) -> None:
-        """Nothing: the hub starts the workers, and tells of them."""
+        """Nothing: the hub starts the workers, and tells of them.
+
+        Raises:
+            NotAvailable: The engine was stopped.
+        """
+        self._refuse_when_stopping()
 
     async def stop(self) -> None:
         """Refuse new requests, wait a while for those inside, let go of the workers."""

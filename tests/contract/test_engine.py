@@ -219,6 +219,7 @@ def test_after_stop_everything_is_not_available(bench: Bench) -> None:
     assert not bench.engine.status().is_ready
     doubler = bench.targets["doubler"]
     for refused in (
+        bench.engine.start(),
         bench.infer("doubler", [vectors()]),
         bench.engine.load(doubler),
         bench.engine.probe(doubler.digest, None),
