@@ -7,6 +7,7 @@ PYTEST_ARGS ?=
 # One more than there are cores: tests wait for processes to start and to end.
 JOBS := $(shell n=$$(nproc 2>/dev/null || echo 2); [ $$n -lt 4 ] && echo $$((n + 1)) || echo 4)
 BENCH_ARGS ?=
+DENO := DENO_NO_UPDATE_CHECK=1 DENO_DIR=.tools/deno $(RUN) deno
 
 .PHONY: help demo test faults lint check fmt bench clean
 
@@ -37,6 +38,8 @@ lint: $(filter .tools/%,$(UV))  ## format, lint, types, import contracts
 	$(RUN) ruff check .
 	$(RUN) pyrefly check
 	$(RUN) lint-imports
+	$(DENO) check --quiet hub/web/static/*.js
+	$(DENO) lint --quiet hub/web/static/*.js
 
 check: lint  ## lint and the fast tests: before every commit
 	$(RUN) pytest -n $(JOBS) --dist loadfile -m "not slow" -q
