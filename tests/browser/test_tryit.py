@@ -1,8 +1,12 @@
-"""Trying a version from its page: a real hub with real models, in a real browser and without its scripts."""
+"""A newcomer's first hour on an empty hub, then trying versions from their page: in a real browser and without scripts.
+
+The first hour comes first, while the hub is empty; everything else shares that hub.
+"""
 
 import base64
 import json
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,47 +21,28 @@ from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from hub import Client
-from tests.e2e.conftest import RunningHub, serving
+from tests.e2e.conftest import HUB, RunningHub, serving
+from tests.support.savedmodel_writer import FIXTURES
 
-pytestmark = pytest.mark.timeout(900)  # TensorFlow starts five times before the first test
+pytestmark = pytest.mark.timeout(300)  # the first try waits for TensorFlow to start
 HEADS = ("shares", "sums")
-MAKE = """
-import sys
-import tensorflow as tf
-
-def save(folder, **signatures):
-    tf.saved_model.save(tf.Module(), f"{sys.argv[1]}/{folder}", signatures=signatures)
-
-def function(*specs):
-    return tf.function(input_signature=specs)
-
-picture = tf.TensorSpec([None, 8, 6, 3], tf.float32, name="picture")
-means = function(picture)(lambda picture: {"features": tf.reduce_mean(picture, [1, 2])})
-words = function(tf.TensorSpec([None], tf.string, name="words"))(lambda words: {"loud": tf.strings.upper(words)})
-
-@function(tf.TensorSpec([], tf.float32, name="x"))
-def picky(x):
-    with tf.control_dependencies([tf.debugging.assert_less(x, 100.0, message="x is too large")]):
-        return {"y": tf.identity(x)}
-
-save("trunk", serving_default=means, words=words, picky=picky)
-features = tf.TensorSpec([None, 3], tf.float32, name="features")
-save("shares", serving_default=function(features)(lambda features: {"shares": tf.nn.softmax(9 * features)}))
-save("sums", serving_default=function(features)(lambda features: {"sum": tf.reduce_sum(features, 1)}))
-"""
 
 
 @pytest.fixture(scope="module")
-def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHub]:
-    """A running hub with a trunk and two heads on it."""
-    home = tmp_path_factory.mktemp("tryit")
-    subprocess.run([sys.executable, "-c", MAKE, str(home)], check=True, capture_output=True)
-    with serving(home) as hub:
-        with Client(hub.url, hub.token) as client, ThreadPoolExecutor() as pool:
-            client.push(home / "trunk", "demo/colours")
-            heads = [pool.submit(client.push, home / name, f"demo/{name}", head_of="demo/colours@1") for name in HEADS]
-            assert all(head.result().version for head in heads)
+def empty_hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHub]:
+    """A hub that nobody has pushed to, with a worker; the module's only one, because each takes long to start."""
+    with serving(tmp_path_factory.mktemp("tryit")) as hub:
         yield hub
+
+
+@pytest.fixture(scope="module")
+def hub(empty_hub: RunningHub) -> RunningHub:
+    """The same with a trunk and two heads on it."""
+    with Client(empty_hub.url, empty_hub.token) as client, ThreadPoolExecutor() as pool:
+        client.push(FIXTURES / "colours", "demo/colours")
+        heads = [pool.submit(client.push, FIXTURES / name, f"demo/{name}", head_of="demo/colours@1") for name in HEADS]
+        assert all(head.result().version for head in heads)
+    return empty_hub
 
 
 @pytest.fixture
@@ -72,6 +57,56 @@ def context(chromium: Browser) -> Iterator[BrowserContext]:
     yield context
     context.close()
     assert [text for text in complaints if "status of 422" not in text] == []
+
+
+def run_shown(page: Page, label: str, hub: RunningHub, folder: Path, token: str) -> str:
+    """Run the commands that a page shows, word by word, as somebody who copied them would; what they printed."""
+    environment, printed = {**hub.environment, "HUB_TOKEN": token}, ""
+    for line in (page.get_by_role("group", name=label, exact=True).text_content() or "").splitlines():
+        first, *words = shlex.split(line)
+        if first == "export":
+            environment |= dict([words[0].split("=", 1)])
+            continue
+        assert first == "hub", line
+        done = subprocess.run(
+            [*HUB, *words], env=environment, cwd=folder, capture_output=True, text=True, timeout=200, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        printed += done.stdout
+    return printed
+
+
+def test_from_an_empty_hub_to_a_pull_with_a_token_of_ones_own(
+    context: BrowserContext, empty_hub: RunningHub, tmp_path: Path
+) -> None:
+    hub = empty_hub
+    (tmp_path / "your_saved_model").symlink_to(FIXTURES / "trunk")
+    page = context.new_page()
+    page.goto(hub.url)
+    assert run_shown(page, "Push a first model", hub, tmp_path, hub.token) == "you/your-trunk@1\n"
+    page.reload()
+    page.get_by_role("link", name="you/your-trunk").click()
+    expect(page.locator(".verdict.yes")).to_have_count(4)
+
+    page.get_by_role("link", name="Try it").click()
+    page.get_by_role("button", name="Run", exact=True).click()
+    expect(page.get_by_role("region", name="Response")).to_contain_text("features", timeout=120_000)
+    expect(page.get_by_role("status").filter(has_text="Answered")).to_be_visible()
+
+    page.get_by_role("link", name="Sign in").click()
+    page.get_by_label("Token", exact=True).fill(hub.token)
+    page.get_by_role("button", name="Use the token").click()
+    expect(page).to_have_url(f"{hub.url}/you/your-trunk/try")
+    page.get_by_role("link", name="admin").click()
+    page.get_by_label("Name").fill("laptop")
+    page.get_by_role("button", name="Make the token").click()
+    secret = page.locator("#secret").inner_text()
+
+    page.goto(f"{hub.url}/you/your-trunk")
+    assert run_shown(page, "Pull", hub, tmp_path, secret).strip().endswith("your-trunk")
+    assert (tmp_path / "your-trunk/saved_model.pb").read_bytes() == (FIXTURES / "trunk/saved_model.pb").read_bytes()
+    page.goto(f"{hub.url}/settings/tokens")
+    expect(page.get_by_role("row", name="laptop").get_by_text("never", exact=True)).to_have_count(0)
 
 
 TRY = "/demo/colours/try"
