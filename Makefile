@@ -10,6 +10,7 @@ BENCH_ARGS ?=
 # Byte code is kept wherever this runs: where a machine forbids it, each of the suite's many processes compiles all that
 # it imports, which for TensorFlow takes twice as long as all the rest of its start.
 export PYTHONDONTWRITEBYTECODE :=
+DENO := DENO_NO_UPDATE_CHECK=1 DENO_DIR=.tools/deno $(RUN) deno
 
 .PHONY: help demo test faults lint check fmt bench clean
 
@@ -40,6 +41,8 @@ lint: $(filter .tools/%,$(UV))  ## format, lint, types, import contracts
 	$(RUN) ruff check .
 	$(RUN) pyrefly check
 	$(RUN) lint-imports
+	$(DENO) check --quiet hub/web/static/*.js
+	$(DENO) lint --quiet hub/web/static/*.js
 
 check: lint  ## lint and the fast tests: before every commit
 	$(RUN) pytest -n $(JOBS) --dist loadfile -m "not slow" -q

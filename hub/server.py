@@ -59,6 +59,7 @@ from hub.services.push import Pushes
 from hub.services.rates import Rates, Shares
 from hub.services.remove import Removals
 from hub.services.sign_in import SignIns
+from hub.services.tallies import Tallies
 from hub.services.validate import Validations
 from hub.services.yank import Yanks
 from hub.settings import Settings
@@ -132,6 +133,7 @@ def furnish(
         validations=Validations(catalog, blobs, engine),
         pulls=Pulls(catalog, blobs, is_relayed=settings.relay),
         curves=Curves(catalog),
+        tallies=Tallies(catalog),
         sweeps=open_sweeps(settings, catalog, blobs),
         health=Health(catalog, blobs, engine, partial(sandbox.in_force, settings.sandbox), counted_elsewhere),
         predictions=Predictions(catalog, snapshots, engine, Shares(settings.share_in_flight)),

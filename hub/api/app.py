@@ -28,6 +28,7 @@ from hub.domain.names import parse_reference
 from hub.protocol import paths
 from hub.protocol.problems import CONTENT_TYPE
 from hub.services.house import House
+from hub.services.tallies import EVERY_S as TALLY_EVERY_S
 
 _ROUTERS = (
     models.router,
@@ -104,14 +105,16 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     starting = asyncio.create_task(_start(house))
     watching = asyncio.create_task(house.validations.watch())
     sweeping = asyncio.create_task(_sweep(house))
+    tallying = asyncio.create_task(_tally(house))
     try:
         yield
     finally:
         house.sweeps.stop()
-        for task in (sweeping, watching, starting):
+        for task in (sweeping, watching, starting, tallying):
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
+        await _write_tallies(house)
         await house.engine.stop()
 
 
@@ -135,6 +138,22 @@ async def _sweep(house: House) -> None:
         except Exception:  # noqa: BLE001 - the next one may go well
             _log.exception("sweep.failed")
         await asyncio.sleep(house.settings.sweep_every_s)
+
+
+async def _tally(house: House) -> None:
+    """Write down how often versions were pulled, now and then, until cancelled."""
+    while True:
+        await asyncio.sleep(TALLY_EVERY_S)
+        await _write_tallies(house)
+
+
+async def _write_tallies(house: House) -> None:
+    try:
+        await asyncio.to_thread(house.tallies.write)
+    except HubError as error:
+        _log.warning("tallies.postponed", reason=str(error))
+    except Exception:  # noqa: BLE001 - the next one may go well
+        _log.exception("tallies.failed")
 
 
 async def _preload(house: House, reference: str) -> None:

@@ -3,8 +3,19 @@
 from collections.abc import Iterable, Iterator
 
 from hub.cli.output import put, say, size_text
+from hub.domain.curves import Reading
 from hub.domain.tensors import format_shape, short_name
-from hub.protocol.diffs import MAX_ROWS, Counts, HeadRow, SignatureRow, StoredTensor, TensorRow, Tensors, VersionDiff
+from hub.protocol.diffs import (
+    MAX_ROWS,
+    Counts,
+    HeadRow,
+    MetricRow,
+    SignatureRow,
+    StoredTensor,
+    TensorRow,
+    Tensors,
+    VersionDiff,
+)
 
 _MOST_LINES = 20
 _MARKS = {"added": "+", "removed": "-", "changed": "~", "same": " "}
@@ -17,6 +28,7 @@ def print_diff(found: VersionDiff) -> None:
     same = (_signature_text(row) for row in found.signatures if row.effect == "same")
     _print_part("Signatures that stay", same, 0)
     _print_part("Facts", (f"{row.name:12}  {row.before} -> {row.after}" for row in found.facts), 0)
+    _print_part("Metrics", map(_metric_text, found.metrics.rows), found.metrics.total)
     _print_part(_tensors_title(found.tensors), map(_tensor_text, found.tensors.rows), found.tensors.total)
     _print_part("Ops", _count_texts(found.ops), found.ops.total)
     _print_part("Files", _count_texts(found.files, in_bytes=True), found.files.total)
@@ -50,6 +62,20 @@ def _print_part(title: str, lines: Iterable[str], total: int) -> None:
 def _signature_text(row: SignatureRow) -> str:
     arrow = {"input": "->", "output": "<-"}.get(row.side, "")
     return f"{row.signature} {arrow} {row.after or ''}"
+
+
+def _metric_text(row: MetricRow) -> str:
+    name = row.tag if row.run == "." else f"{row.tag} ({row.run})"
+    lasts = [_value(side.last if side else None) for side in (row.before, row.after)]
+    text = f"{_MARKS[row.status]} {name}  {' -> '.join(lasts)}"
+    if row.delta:
+        text += f"  {row.delta:+.4g}" + {True: " better", False: " worse", None: ""}[row.improved]
+    bests = [_value(side.best if side else None) for side in (row.before, row.after)]
+    return text if row.better is None or bests == lasts else f"{text}  best {' -> '.join(bests)}"
+
+
+def _value(reading: Reading | None) -> str:
+    return "none" if reading is None else f"{reading.value:.4g}"
 
 
 def _tensors_title(tensors: Tensors) -> str:

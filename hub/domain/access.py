@@ -53,6 +53,10 @@ class View:
         return self.owners is None and self.limit is None
 
 
+WHOLE = View(None, None)
+"""Everything exists for it."""
+
+
 @dataclass(frozen=True)
 class Principal:
     """Who asks.

@@ -99,6 +99,18 @@ _TABLE = (
         "An output's dimension or rank that was free is fixed",
         "Who takes any size takes this one.",
     ),
+    InterfaceRule(
+        "output.rows-fixed",
+        _B,
+        "An output's rows were free, as every input's are, and are a fixed number",
+        "Who sends three rows gets no three answers.",
+    ),
+    InterfaceRule(
+        "output.rows-freed",
+        _C,
+        "An output had as many rows as every input, a fixed number, and all of them are free",
+        "Who sends the old number of rows gets as many back.",
+    ),
     InterfaceRule("face.removed", _B, "A trunk lost its tuning face", "hub.trunk cannot call it."),
     InterfaceRule("face.added", _C, "A trunk got a tuning face", "Nobody trained through it."),
     InterfaceRule("face.structure", _B, "__call__ takes other names, or more or fewer tensors", "Models pass the old."),
@@ -107,6 +119,19 @@ _TABLE = (
     InterfaceRule("face.resized", _B, "A fixed dimension of what __call__ takes has another size", "No trace fits."),
     InterfaceRule("face.narrowed", _B, "A free dimension of what __call__ takes is fixed", "Perhaps no trace fits."),
     InterfaceRule("face.widened", _C, "A fixed dimension of what __call__ takes is free", "What fitted still fits."),
+    InterfaceRule("face.gives-structure", _B, "__call__ gives other names, or fewer tensors", "Models read the old."),
+    InterfaceRule("face.gives-more", _C, "__call__ gives more named tensors beside named ones", "Models read by name."),
+    InterfaceRule("face.gives-dtype", _B, "A tensor that __call__ gives has another dtype", "Layers are built for it."),
+    InterfaceRule("face.gives-rank", _B, "A tensor that __call__ gives has more or fewer dimensions", "So are shapes."),
+    InterfaceRule(
+        "face.gives-resized", _B, "A fixed dimension of what __call__ gives has another size", "Weights have the old."
+    ),
+    InterfaceRule(
+        "face.gives-widened", _B, "A fixed dimension of what __call__ gives is free", "Weights need a known size."
+    ),
+    InterfaceRule(
+        "face.gives-narrowed", _C, "A free dimension of what __call__ gives is fixed", "Who takes any takes this one."
+    ),
     InterfaceRule(
         "face.training-removed", _B, "__call__ was traced for a value of training, and is not", "Such calls fail."
     ),

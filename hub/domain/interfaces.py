@@ -178,13 +178,43 @@ def _default(signatures: Mapping[str, Signature]) -> str | None:
 def _one_signature(before: Signature, after: Signature) -> Iterator[InterfaceChange]:
     name = before.name
     yield from _side_changes(name, "input", before.inputs, after.inputs)
-    yield from _side_changes(name, "output", before.outputs, after.outputs)
+    rows = _row_rules(before, after)
+    for key, rule in sorted(rows.items()):
+        was, now = before.outputs[key], after.outputs[key]
+        shapes = f"from {format_shape(was.shape)} to {format_shape(now.shape)}"
+        yield _change(rule, f"the rows of output {key} of {name} changed {shapes}", name, "output", key)
+    # What is told of the rows is not told again as a dimension like others.
+    outputs = {
+        key: _with_rows_of(spec, after.outputs[key]) if key in rows else spec for key, spec in before.outputs.items()
+    }
+    yield from _side_changes(name, "output", outputs, after.outputs)
     if before.is_stateful != after.is_stateful:
         word = "stateful" if after.is_stateful else "stateless"
         yield _change(f"signature.{word}", f"signature {name} became {word}", name)
     if before.method != after.method:
         rule = "method.left" if before.method in _EXAMPLE_METHODS else "method.changed"
         yield _change(rule, f"the method of {name} changed from {before.method} to {after.method}", name)
+
+
+def _row_rules(before: Signature, after: Signature) -> dict[str, str]:
+    """The outputs whose first dimension goes with the inputs', and what the change of it is."""
+    took, takes = (
+        {_first(spec.shape) for spec in signature.inputs.values() if spec.shape != ()} for signature in (before, after)
+    )
+    rules = {}
+    for key in before.outputs.keys() & after.outputs.keys():
+        was, now = before.outputs[key].shape, after.outputs[key].shape
+        if not was or not now or len(was) != len(now) or was[0] == now[0] or takes != {None}:
+            continue
+        if was[0] is None and took == {None}:
+            rules[key] = "output.rows-fixed"
+        elif now[0] is None and took == {was[0]}:
+            rules[key] = "output.rows-freed"
+    return rules
+
+
+def _with_rows_of(spec: TensorSpec, other: TensorSpec) -> TensorSpec:
+    return spec.model_copy(update={"shape": (other.shape or ())[:1] + (spec.shape or ())[1:]})
 
 
 def _side_changes(
@@ -250,6 +280,8 @@ def _face_changes(before: TuningFace | None, after: TuningFace | None) -> Iterat
             yield _change("face.added", "a tuning face was added")
         return
     yield from _face_inputs(before.inputs, after.inputs)
+    if before.outputs is not None and after.outputs is not None:
+        yield from _face_outputs(before.outputs, after.outputs)
     lost = set(before.training_values) - set(after.training_values)
     won = set(after.training_values) - set(before.training_values)
     for value in sorted(lost):
@@ -271,6 +303,20 @@ def _face_inputs(before: tuple[TensorSpec, ...], after: tuple[TensorSpec, ...]) 
         what = f"the tensor {was.name} that __call__ takes" if was.name else "the tensor that __call__ takes"
         for kind, message in _spec_changes(was, now):
             yield _change(f"face.{kind}", f"{what} {message}")
+
+
+def _face_outputs(before: tuple[TensorSpec, ...], after: tuple[TensorSpec, ...]) -> Iterator[InterfaceChange]:
+    were, are = ({spec.name: spec for spec in specs} for specs in (before, after))
+    new = are.keys() - were.keys()
+    if were.keys() - are.keys() or any(name.rpartition("/")[2].isdecimal() for name in new) or (new and not were):
+        yield _change("face.gives-structure", f"__call__ gave {_listed(before)} and gives {_listed(after)}")
+        return
+    if new:
+        yield _change("face.gives-more", f"__call__ gives {', '.join(sorted(new))} too")
+    for name, was in were.items():
+        what = f"the tensor {name} that __call__ gives" if name else "the tensor that __call__ gives"
+        for kind, message in _spec_changes(was, are[name]):
+            yield _change(f"face.gives-{kind}", f"{what} {message}")
 
 
 def _listed(specs: tuple[TensorSpec, ...]) -> str:

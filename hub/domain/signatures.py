@@ -6,7 +6,7 @@ signatures means for callers is ``hub.domain.interfaces``' to say.
 
 from collections.abc import Mapping
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from hub.domain.errors import InvalidModel, SignatureNotFound
 from hub.domain.tensors import Shape, TensorSpec
@@ -38,6 +38,8 @@ class TuningFace(BaseModel):
         variables: Number of entries in ``obj.variables``; None where the list is absent.
         trainable_variables: Number of entries in ``obj.trainable_variables``; None where the list is absent.
         regularization_losses: Number of functions in the list.
+        outputs: The specs of what ``__call__`` gives, likewise; None where that was not written down, or cannot be
+            said in tensors. Left out of JSON then, so that manifests from before it was written down keep their bytes.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -47,6 +49,7 @@ class TuningFace(BaseModel):
     variables: int | None
     trainable_variables: int | None
     regularization_losses: int = 0
+    outputs: tuple[TensorSpec, ...] | None = Field(default=None, exclude_if=lambda value: value is None)
 
 
 def choose_signature(signatures: Mapping[str, Signature], name: str | None = None) -> Signature:

@@ -57,7 +57,7 @@ class Model(BaseModel):
     """A named stream of versions.
 
     ``facets`` are by what lists are narrowed, values by facet; ``heads`` is how many heads stand on it, None where
-    nobody counted them.
+    nobody counted them; ``pulls`` is how often it was pulled in the last 30 days.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -72,3 +72,4 @@ class Model(BaseModel):
     aliases: dict[str, int] = {}
     facets: dict[str, tuple[str, ...]] = {}
     heads: int | None = None
+    pulls: int = 0

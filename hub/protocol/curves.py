@@ -8,6 +8,7 @@ from typing import Annotated, Self
 from pydantic import Base64Bytes, BaseModel, ConfigDict, Field, model_validator
 
 from hub.domain.curves import MAX_CURVES, MAX_DAMAGES, MAX_POINTS, Curve, Damage, SummariesFacts
+from hub.domain.metrics import Better, Metric
 
 MAX_PACKED_BYTES = 64 * MAX_POINTS
 """Of one curve's points; hardly a third of it is ever needed."""
@@ -50,6 +51,15 @@ class CurvePage(_Answer):
     summaries: SummariesFacts | None
     items: tuple[Curve, ...] = ()
     next: int | None = None
+
+
+class HeadlineMetric(_Answer):
+    """One metric by which versions are compared, and what it is for each that has it, by number."""
+
+    tag: str
+    run: str
+    better: Better | None
+    values: dict[int, Metric]
 
 
 class DrawnCurve(_Answer):

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from hub.domain.interfaces import InterfaceChange
 from hub.domain.lineage import Edge
+from hub.domain.metrics import Better, Metric
 from hub.domain.tensors import TensorSpec
 from hub.domain.versions import Version
 
@@ -78,6 +79,30 @@ class FactRow(_Answer):
     after: str
 
 
+class MetricRow(_Answer):
+    """One curve of a training job, before and after; ``before`` or ``after`` is None where it is not there.
+
+    ``delta`` is from the last value before to the last after. ``improved`` says whether that is for the better; None
+    where it is the same, or the tag does not say what is better.
+    """
+
+    tag: str
+    run: str
+    better: Better | None
+    status: Status
+    before: Metric | None
+    after: Metric | None
+    delta: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    improved: bool | None = None
+
+
+class Metrics(_Answer):
+    """Rows of metrics."""
+
+    rows: tuple[MetricRow, ...]
+    total: int
+
+
 class LineageRow(_Answer):
     """An edge that only one of the two has."""
 
@@ -141,6 +166,7 @@ class VersionDiff(_Answer):
     signatures: tuple[SignatureRow, ...]
     signatures_total: int
     facts: tuple[FactRow, ...]
+    metrics: Metrics = Metrics(rows=(), total=0)
     tensors: Tensors
     ops: Counts
     files: Counts

@@ -19,6 +19,7 @@ from hub.domain.names import MAX_NUMBER, AliasText, LimitText, ModelNameText, Pl
 from hub.domain.reports import Report
 from hub.domain.signatures import Signature, TuningFace
 from hub.domain.versions import Model, Version
+from hub.protocol.curves import HeadlineMetric
 
 MAX_MESSAGE_CHARS = 2_000
 MAX_CARD_CHARS = 200_000
@@ -147,10 +148,14 @@ class FacetCounts(_Answer):
 
 
 class VersionPage(_Answer):
-    """Versions, newest first; pass ``next`` as ``before`` for more."""
+    """Versions, newest first; pass ``next`` as ``before`` for more.
+
+    ``metric`` is what the curves of the newest of them that has any are best summed up by; None where none has.
+    """
 
     items: tuple[Version, ...]
     next: int | None = None
+    metric: HeadlineMetric | None = None
 
 
 class VersionDetail(_Answer):

@@ -4,6 +4,8 @@ Laws: the same words mean the same in the API, on the command line and in a page
 means a place in one order, so that a list that grows while it is read neither repeats nor skips.
 """
 
+import re
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -12,6 +14,9 @@ from typing import Self
 from hub.domain.errors import InvalidRequest
 from hub.domain.facets import Facet, typed_shape
 from hub.domain.manifest import Kind
+from hub.domain.versions import Model
+
+_COUNT = re.compile(r"[0-9]{1,18}")
 
 
 class Sort(StrEnum):
@@ -19,6 +24,7 @@ class Sort(StrEnum):
 
     NAME = "name"
     UPDATED = "updated"
+    PULLS = "pulls"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +49,25 @@ EVERYTHING = ModelQuery()
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """The last model of the page before; ``updated_at`` where that is what the list goes by."""
+    """The last model of the page before; ``updated_at`` or ``pulls`` where that is what the list goes by."""
 
     name: str
     updated_at: datetime | None = None
+    pulls: int | None = None
 
     def __str__(self) -> str:
+        if self.pulls is not None:
+            return f"{self.pulls} {self.name}"
         return self.name if self.updated_at is None else f"{self.updated_at.isoformat()} {self.name}"
+
+    @classmethod
+    def of(cls, model: Model, sort: Sort) -> Self:
+        """A model's place."""
+        return cls(
+            model.name,
+            updated_at=model.updated_at if sort is Sort.UPDATED else None,
+            pulls=model.pulls if sort is Sort.PULLS else None,
+        )
 
     @classmethod
     def parse(cls, text: str, sort: Sort) -> Self:
@@ -60,15 +78,15 @@ class Cursor:
         """
         if sort is Sort.NAME:
             return cls(text)
-        moment, _, name = text.partition(" ")
-        try:
-            at = datetime.fromisoformat(moment)
-        except ValueError:
-            at = None
-        if at is None or at.tzinfo is None:
-            remedy = "Pass on what the page before gave as next, with the same sort."
-            raise InvalidRequest(f"{text[:80]!r} is no place in a list sorted by {sort.value}.", remedy=remedy)
-        return cls(name, at)
+        word, _, name = text.partition(" ")
+        if sort is Sort.PULLS and _COUNT.fullmatch(word):
+            return cls(name, pulls=int(word))
+        with suppress(ValueError):
+            at = datetime.fromisoformat(word)
+            if sort is Sort.UPDATED and at.tzinfo is not None:
+                return cls(name, updated_at=at)
+        remedy = "Pass on what the page before gave as next, with the same sort."
+        raise InvalidRequest(f"{text[:80]!r} is no place in a list sorted by {sort.value}.", remedy=remedy)
 
 
 def chosen_facets(

@@ -5,14 +5,15 @@ Law: what is not in the object graph is not there after loading; in particular P
 Source: TF Hub's "Reusable SavedModels"; ``FullArgSpec`` of ``inspect`` as TensorFlow saves it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 from hub.domain.reports import Finding
 from hub.domain.signatures import TuningFace
 from hub.domain.tensors import TensorSpec
 from hub.savedmodel.objects import ObjectGraph, SavedObject
 from hub.savedmodel.rules import clip, finding
-from hub.savedmodel.structures import Structure, argument_names, flatten, read_arguments
+from hub.savedmodel.structures import Opaque, Structure, argument_names, flatten, read_arguments, read_structure
 from hub.savedmodel.wire import Malformed
 
 
@@ -22,16 +23,18 @@ def read_tuning_face(objects: ObjectGraph) -> TuningFace | None:
     if call is None or call.kind != "function" or not call.function_names():
         return None
     traces = list(_traces(objects, call))
-    values = {value for _, value in traces if value is not None}
+    values = {trace.training for trace in traces if trace.training is not None}
+    shown = next((trace for trace in traces if not trace.training), traces[0] if traces else _Trace((), None, None))
     variables = objects.items(objects.root, "variables")
     trainable = objects.items(objects.root, "trainable_variables")
     losses = objects.items(objects.root, "regularization_losses")
     return TuningFace(
-        inputs=next((specs for specs, value in traces if not value), traces[0][0] if traces else ()),
+        inputs=shown.inputs,
         training_values=tuple(sorted(values)),
         variables=None if variables is None else len(variables),
         trainable_variables=None if trainable is None else len(trainable),
         regularization_losses=len(losses or ()),
+        outputs=shown.outputs,
     )
 
 
@@ -43,8 +46,16 @@ def tuning_functions(objects: ObjectGraph) -> Iterator[str]:
         yield from objects.functions_of(node)
 
 
-def _traces(objects: ObjectGraph, call: SavedObject) -> Iterator[tuple[tuple[TensorSpec, ...], bool | None]]:
-    """The first argument's specs and the value of ``training`` of every trace that can be read."""
+class _Trace(NamedTuple):
+    """The first argument's specs, the value of ``training`` and the results' specs of a trace."""
+
+    inputs: tuple[TensorSpec, ...]
+    training: bool | None
+    outputs: tuple[TensorSpec, ...] | None
+
+
+def _traces(objects: ObjectGraph, call: SavedObject) -> Iterator[_Trace]:
+    """Every trace that can be read."""
     spec = call.function_spec()
     names = argument_names(spec) if spec is not None else ()
     for name in call.function_names():
@@ -58,7 +69,19 @@ def _traces(objects: ObjectGraph, call: SavedObject) -> Iterator[tuple[tuple[Ten
         named = arguments.by_name(names)
         first = arguments.positional[0] if arguments.positional else _first_of(named, names)
         training = named.get("training")
-        yield _specs(first), training if isinstance(training, bool) else None
+        is_training = training if isinstance(training, bool) else None
+        yield _Trace(_specs(flatten(first)), is_training, _results(trace.results))
+
+
+def _results(data: memoryview | None) -> tuple[TensorSpec, ...] | None:
+    """The specs of what a trace gives; None where it gives something else than tensors, or that cannot be read."""
+    try:
+        found = None if data is None else list(flatten(read_structure(data)))
+    except Malformed:
+        return None
+    if found is None or any(isinstance(spec, Opaque) for _, spec in found):
+        return None
+    return _specs(found)
 
 
 def _first_of(named: dict[str, Structure], names: tuple[str, ...]) -> Structure:
@@ -66,9 +89,12 @@ def _first_of(named: dict[str, Structure], names: tuple[str, ...]) -> Structure:
     return ordered[0] if ordered else None
 
 
-def _specs(first: Structure) -> tuple[TensorSpec, ...]:
-    found = ((path, spec) for path, spec in flatten(first) if isinstance(spec, TensorSpec))
-    return tuple(TensorSpec(name=clip(path), dtype=spec.dtype, shape=spec.shape) for path, spec in found)
+def _specs(found: Iterable[tuple[str, TensorSpec | Opaque]]) -> tuple[TensorSpec, ...]:
+    return tuple(
+        TensorSpec(name=clip(path), dtype=spec.dtype, shape=spec.shape)
+        for path, spec in found
+        if isinstance(spec, TensorSpec)
+    )
 
 
 def check_tuning(face: TuningFace | None) -> Iterator[Finding]:

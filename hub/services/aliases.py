@@ -37,7 +37,7 @@ class Aliases:
         principal.require(Scope.READ)
         model = ModelName.parse(name)
         with self.catalog.read() as tx:
-            principal.see(tx.model(model))
+            tx.require_model(model, principal.view)
             return _listed(tx, model)
 
     def set(self, principal: Principal, name: str, alias: str, number: int) -> AliasList:
@@ -54,6 +54,6 @@ class Aliases:
         if alias == LATEST:
             raise InvalidName("latest always means the newest ready version.", remedy="Choose another alias.")
         with self.catalog.begin() as tx:
-            principal.see(tx.model(model))
+            tx.require_model(model, principal.view)
             set_alias(tx, principal, model, alias, number)
             return _listed(tx, model)

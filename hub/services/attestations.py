@@ -51,8 +51,7 @@ class Attestations:
         principal.require(Scope.READ)
         model = ModelName.parse(name)
         with self.catalog.read() as tx:
-            principal.see(tx.model(model))
-            tx.version(model, number)
+            tx.version(model, number, principal.view)
             return AttestationList(items=tuple(tx.attestations(model, number)))
 
     def add_key(self, principal: Principal, owner: str, name: str, pem: str) -> PublicKey:

@@ -4,7 +4,7 @@ Laws: what a client sends is checked for its form and its bounds and only ever s
 version; reading is by pages, and a page of points is never more than :data:`MAX_DRAWN` curves.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from math import isfinite
@@ -55,8 +55,7 @@ class Curves:
             damages=sent.damages,
         )
         with self.catalog.begin() as tx:
-            principal.see(tx.model(model))
-            version = tx.version(model, number)
+            version = tx.version(model, number, principal.view)
             tx.put_curves(model, number, facts, [(item.curve, item.points) for item in sent.items])
             told = {"curves": facts.curves, "runs": len(runs), "points": points}
             tx.note(principal, Action.VERSION_SUMMARIES, version.reference, told)
@@ -71,7 +70,7 @@ class Curves:
         principal.require(Scope.READ)
         model = ModelName.parse(name)
         with self.catalog.read() as tx:
-            principal.see(tx.model(model))
+            tx.require_model(model, principal.view)
             return tx.versions_with_curves(model, MAX_COMPARED)
 
     def page(
@@ -92,8 +91,7 @@ class Curves:
         principal.require(Scope.READ)
         model = ModelName.parse(name)
         with self.catalog.read() as tx:
-            principal.see(tx.model(model))
-            tx.version(model, number)
+            tx.version(model, number, principal.view)
             facts = tx.summaries(model, number)
             found = tx.curves(model, number, search=search, after=after, limit=limit + 1)
         return CurvePage(
@@ -115,6 +113,28 @@ class Curves:
             items=tuple(_drawn(curve, points) for _, curve, points in found[:limit]),
             next=found[limit - 1][0] if len(found) > limit else None,
         )
+
+    def headline(
+        self,
+        principal: Principal,
+        name: str,
+        number: int,
+        choose: Callable[[Sequence[str]], str | None],
+        *,
+        limit: int = MAX_DRAWN,
+    ) -> DrawnPage:
+        """Like `points`, of the one tag that ``choose`` picks of those the version has; none where it picks none.
+
+        Raises:
+            VersionNotFound: No such version of a model that the caller may see.
+        """
+        principal.require(Scope.READ)
+        model = ModelName.parse(name)
+        with self.catalog.read() as tx:
+            tx.version(model, number, principal.view)
+            tag = choose(tx.newest_tags(model, [number]))
+            found = tx.drawn_curves(model, number, tag=tag, limit=limit) if tag else []
+        return DrawnPage(items=tuple(_drawn(curve, unpack_points(packed)) for _, curve, packed in found))
 
     def rows(
         self, principal: Principal, name: str, number: int, *, tag: str | None = None
@@ -140,8 +160,7 @@ class Curves:
         principal.require(Scope.READ)
         model = ModelName.parse(name)
         with self.catalog.read() as tx:
-            principal.see(tx.model(model))
-            tx.version(model, number)
+            tx.version(model, number, principal.view)
             found = tx.drawn_curves(model, number, tag=tag, after=after, limit=limit)
         return [(position, curve, unpack_points(packed)) for position, curve, packed in found]
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from hub.domain.access import Principal, Scope
+from hub.domain.curves import MAX_CURVES, Curve
 from hub.domain.errors import InvalidModel
 from hub.domain.interfaces import Contract, InterfaceChange, breaking, compare
 from hub.domain.manifest import Kind
@@ -19,6 +20,7 @@ from hub.protocol.diffs import MAX_ROWS, HeadRow, Heads, VersionDiff
 from hub.services import differences
 from hub.services.contracts import contract
 from hub.services.drift import Drifts
+from hub.services.measured import metric_rows
 from hub.storage.catalog import Catalog, Transaction, VersionRecord
 
 _SHOWN_REASONS = 5
@@ -51,6 +53,7 @@ class Diffs:
             old, new = _record(tx, principal, before), _record(tx, principal, after)
             contracts = contract(tx, old.manifest), contract(tx, new.manifest)
             heads = _heads(tx, principal, old, new)
+            curves = [_curves(tx, record.version) for record in (old, new)]
         changes = compare(*contracts)
         pairs = differences.changed_pairs(old.manifest, new.manifest)
         drifts = self.drifts.measure(old.manifest, new.manifest, pairs)
@@ -66,6 +69,7 @@ class Diffs:
             signatures=tuple(signatures[:MAX_ROWS]),
             signatures_total=len(signatures),
             facts=tuple(differences.facts(old, new, is_whole=is_whole)),
+            metrics=metric_rows(*curves, is_whole=is_whole),
             tensors=differences.tensors(old.manifest, new.manifest, drifts, is_whole=is_whole),
             ops=differences.ops(old, new, is_whole=is_whole),
             files=differences.files(old.manifest, new.manifest, is_whole=is_whole),
@@ -76,8 +80,12 @@ class Diffs:
 
 def _record(tx: Transaction, principal: Principal, reference: str) -> VersionRecord:
     parsed = parse_reference(reference)
-    principal.see(tx.model(parsed.model))
+    tx.require_model(parsed.model, principal.view)
     return tx.record(parsed.model, tx.resolve(parsed).number)
+
+
+def _curves(tx: Transaction, version: Version) -> list[Curve]:
+    return [curve for _, curve in tx.curves(ModelName.parse(version.model), version.number, limit=MAX_CURVES)]
 
 
 def _verdict(old: VersionRecord, new: VersionRecord, changes: list[InterfaceChange]) -> _Verdict:

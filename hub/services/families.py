@@ -40,8 +40,7 @@ class Families:
         principal.require(Scope.READ)
         model = ModelName.parse(name)
         with self.catalog.read() as tx:
-            principal.see(tx.model(model))
-            centre = tx.version(model, number)
+            centre = tx.version(model, number, principal.view)
             walk = _Walk(tx, view=principal.view)
             walk.take([centre])
             for _ in range(depth):

@@ -20,8 +20,8 @@ The verbs, for those who write faces (all are plain functions for the thread poo
     sign_ins.with_password(name, password) -> the session's secret             .with_token(secret) -> likewise
     sign_ins.begin_elsewhere(redirect_uri) -> (url, Errand)    .finish_elsewhere(redirect_uri, errand, answer)
     sign_ins.sign_out(secret) -> None                          .change_password(principal, old, new) -> likewise
-    browse.model(principal, name: str) -> Model
-    browse.versions(principal, name, *, before, limit) -> VersionPage
+    browse.model(principal, name: str) -> Model                 .look(principal, name, number | None) -> both
+    browse.versions(principal, name, *, before, limit, is_measured) -> VersionPage
     browse.version(principal, name, number: int) -> VersionDetail
     browse.resolve(principal, reference: str) -> Version        .lineage(principal, name, number) -> Lineage
     browse.workers(principal) -> WorkerList
@@ -45,7 +45,9 @@ The verbs, for those who write faces (all are plain functions for the thread poo
     curves.put(principal, name, number, PutCurves) -> SummariesFacts
     curves.page(principal, name, number, *, search, after, limit) -> CurvePage
     curves.points(principal, name, number, tag, *, after, limit) -> DrawnPage
+    curves.headline(principal, name, number, choose, *, limit) -> DrawnPage
     curves.rows(principal, name, number) -> (Curve, Points), …  .versions(principal, name) -> numbers
+    tallies.count(name, number) -> None                         .write() -> None
     sweeps.run() -> SweepReport                                 .look() -> SweepReport
     health.status() -> HubStatus
     rates.admit(principal) -> None
@@ -73,6 +75,7 @@ from hub.services.rates import Rates
 from hub.services.remove import Removals
 from hub.services.sign_in import SignIns
 from hub.services.sweep import Sweeps
+from hub.services.tallies import Tallies
 from hub.services.validate import Validations
 from hub.services.yank import Yanks
 from hub.settings import Settings
@@ -102,6 +105,7 @@ class House:
     validations: Validations
     pulls: Pulls
     curves: Curves
+    tallies: Tallies
     sweeps: Sweeps
     health: Health
     predictions: Predictions

@@ -306,7 +306,7 @@ class Predictions:
         """
         principal.require(Scope.READ)
         with self.catalog.read() as tx:
-            principal.see(tx.model(name))
+            tx.require_model(name, principal.view)
             return tx.versions(name, before=None, limit=MAX_LISTED)
 
     async def _search_once(self, question: _Question, principal: Principal) -> _Found:
@@ -358,7 +358,7 @@ class Predictions:
     def _search(self, question: _Question, principal: Principal) -> _Found:
         reference = question.reference
         with self.catalog.read() as tx:
-            principal.see(tx.model(reference.model))
+            tx.require_model(reference.model, principal.view)
             version = tx.resolve(reference)
         _check_callable(version)
         known = self._callables.get(version.digest) or self._read(version.digest)

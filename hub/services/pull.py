@@ -20,7 +20,7 @@ from hub.protocol import paths
 from hub.protocol.schemas import BlobPlace, BlobPlaces
 from hub.storage.blobs import BlobStore
 from hub.storage.blobs.store import URL_LIFE_S
-from hub.storage.catalog import Catalog, Transaction
+from hub.storage.catalog import Catalog, Transaction, VersionRecord
 
 GRANT_S = 5.0
 _MOST_GRANTS = 64
@@ -118,10 +118,10 @@ class Pulls:
             BlobLost: It has, and the store lost them.
         """
         with self.catalog.read() as tx:
-            version = self._given_out(tx, principal, name, number)
-            digest = tx.record(ModelName.parse(name), number).golden_digest
+            record = self._record(tx, principal, name, number)
+        reference, digest = record.version.reference, record.golden_digest
         if digest is None:
-            raise BlobNotFound(f"{version.reference} has no golden samples: no signature took the generated inputs.")
+            raise BlobNotFound(f"{reference} has no golden samples: no signature took the generated inputs.")
         with lost_where_not_found():
             return b"".join(self.blobs.open(digest))
 
@@ -190,8 +190,7 @@ class Pulls:
             VersionNotReady: It is still validating, or was rejected.
         """
         with self.catalog.read() as tx:
-            self._given_out(tx, principal, name, number)
-            return tx.record(ModelName.parse(name), number).manifest
+            return self._record(tx, principal, name, number).manifest
 
     def file(self, principal: Principal, name: str, number: int, path: str) -> File:
         """A file of a version that the caller may have.
@@ -209,12 +208,19 @@ class Pulls:
 
     def _given_out(self, tx: Transaction, principal: Principal, name: str, number: int) -> Version:
         principal.require(Scope.READ)
-        model = ModelName.parse(name)
-        principal.see(tx.model(model))
-        version = tx.version(model, number)
-        if version.state not in GIVEN_OUT:
-            raise VersionNotReady(
-                f"{version.reference} is {version.state.value}; only an accepted version is handed out.",
-                remedy=f"See its report with `hub show {version.reference}`.",
-            )
-        return version
+        return _accepted(tx.version(ModelName.parse(name), number, principal.view))
+
+    def _record(self, tx: Transaction, principal: Principal, name: str, number: int) -> VersionRecord:
+        principal.require(Scope.READ)
+        record = tx.record(ModelName.parse(name), number, principal.view)
+        _accepted(record.version)
+        return record
+
+
+def _accepted(version: Version) -> Version:
+    if version.state not in GIVEN_OUT:
+        raise VersionNotReady(
+            f"{version.reference} is {version.state.value}; only an accepted version is handed out.",
+            remedy=f"See its report with `hub show {version.reference}`.",
+        )
+    return version

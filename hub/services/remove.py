@@ -34,8 +34,7 @@ class Removals:
         require(self.catalog, principal, Scope.WRITE, Action.VERSION_DELETE, f"{name}@{number}", where=name)
         model = ModelName.parse(name)
         with self.catalog.begin() as tx:
-            principal.see(tx.model(model))
-            version = tx.version(model, number)
+            version = tx.version(model, number, principal.view)
             with _naming_what_is_seen(tx, principal):
                 tx.delete_version(model, number)
             is_last = not tx.version_by_digest(version.digest)

@@ -35,8 +35,7 @@ class Yanks:
         require(self.catalog, principal, Scope.WRITE, Action.VERSION_YANK, f"{name}@{number}", where=name)
         model = ModelName.parse(name)
         with self.catalog.begin() as tx:
-            principal.see(tx.model(model))
-            version = tx.version(model, number)
+            version = tx.version(model, number, principal.view)
             if version.state is State.YANKED:
                 return version
             if version.state is not State.READY:
@@ -55,8 +54,7 @@ class Yanks:
         principal.require(Scope.READ)
         model = ModelName.parse(name)
         with self.catalog.read() as tx:
-            principal.see(tx.model(model))
-            version = tx.version(model, number)
+            version = tx.version(model, number, principal.view)
             ready = tx.ready_numbers(model)
             links = [link for link in tx.links([version], MAX_DEPENDENTS + 1) if link.child != (name, number)]
             found = tx.versions_at({link.child for link in links})

@@ -2,7 +2,7 @@
 
 Law: labels take few values (a route, never a path; a status, never a message). Anybody may read the metrics, so a
 version is labelled by its digest's first digits, which tell nothing to who may not see it, and only so many are. What
-is counted of every request is a tally, see there; the rest is the library's.
+is counted of every request is a series of our own, see there; the rest is the library's.
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,7 +21,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
-from hub.telemetry.tallies import Counters, Gauges, Histograms, Spread
+from hub.telemetry.series import Counters, Gauges, Histograms, Spread
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 disable_created_metrics()  # a second series for each counter, which nobody reads

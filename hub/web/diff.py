@@ -12,8 +12,8 @@ from hub.domain.errors import VersionNotFound
 from hub.domain.names import ModelName
 from hub.domain.tensors import format_shape
 from hub.protocol import paths
-from hub.protocol.diffs import TensorRow, VersionDiff
-from hub.web.formats import bytes_text
+from hub.protocol.diffs import MetricRow, TensorRow, VersionDiff
+from hub.web.formats import bytes_text, value_text
 from hub.web.kin import WORDS
 from hub.web.shell import base_url, render
 from hub.web.visits import NUMBER, Visit
@@ -89,6 +89,7 @@ def markdown(found: VersionDiff, url: str) -> str:
     lines = [f"**{_plain(found.summary)}**", ""]
     lines += [f"- {change.effect.value} `{change.rule}`: {_plain(change.message)}" for change in found.changes]
     lines += [f"- {row.name}: {_plain(row.before)} → {_plain(row.after)}" for row in found.facts]
+    lines += [_markdown_metric(row) for row in found.metrics.rows[:_MARKDOWN_ROWS]]
     tensors = found.tensors
     if tensors.rows:
         lines += ["", f"{tensors.changed:,} tensors changed, {tensors.added:,} added, {tensors.removed:,} removed.", ""]
@@ -99,6 +100,13 @@ def markdown(found: VersionDiff, url: str) -> str:
         broken = [row for row in found.heads.rows if not row.is_compatible]
         lines += [f"- {row.head.reference}: {_plain('; '.join(row.reasons))}" for row in broken]
     return "\n".join([*lines, "", url])
+
+
+def _markdown_metric(row: MetricRow) -> str:
+    name = row.tag if row.run == "." else f"{row.tag} ({row.run})"
+    lasts = [side.last.value if side and side.last else None for side in (row.before, row.after)]
+    figures = " → ".join("–" if value is None else value_text(value) for value in lasts)
+    return f"- {_plain(name)}: {figures}"
 
 
 def _markdown_row(row: TensorRow) -> str:

@@ -1,5 +1,6 @@
 """Figures for people: bytes, counts and ages as text. Pure functions, used as template filters."""
 
+import math
 import re
 from datetime import UTC, datetime
 
@@ -39,6 +40,11 @@ def age_text(then: datetime, now: datetime | None = None) -> str:
         if seconds >= length:
             return f"{plural(int(seconds // length), unit)} ago"
     return "just now"
+
+
+def wait_text(seconds: float) -> str:
+    """``45 seconds``, ``10 minutes``: how long something will take yet."""
+    return plural(math.ceil(seconds), "second") if seconds <= 90 else plural(round(seconds / 60), "minute")
 
 
 def time_text(when: datetime) -> str:

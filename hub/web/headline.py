@@ -4,9 +4,10 @@ Law: whatever is wrong with it, the page is a page without it.
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hub.domain.curves import MAX_CURVES, Curve
+from hub.domain.curves import Curve
 from hub.domain.errors import HubError
 from hub.protocol.curves import DrawnCurve
 from hub.web.visits import Visit
@@ -40,17 +41,18 @@ class Headline:
 
 def headline_of(visit: Visit, name: str, number: int) -> Headline | None:
     """The headline of a version: its loss where it has one; None where it has no curve that can be drawn."""
-    curves = visit.house.curves
     try:
-        tags = {curve.tag for curve in curves.page(visit.principal, name, number, limit=MAX_CURVES).items}
-        tag = next((tag for liked in _LIKED for tag in sorted(tags) if liked.fullmatch(tag)), None)
-        drawn = curves.points(visit.principal, name, number, tag, limit=_MAX_RUNS).items if tag else ()
+        drawn = visit.house.curves.headline(visit.principal, name, number, _liked, limit=_MAX_RUNS).items
     except HubError:
         return None
-    return _drawn(f"/{name}/training?versions={number}", tag or "", [each for each in drawn if each.curve.min])
+    return _drawn(f"/{name}/training?versions={number}", [each for each in drawn if each.curve.min])
 
 
-def _drawn(url: str, tag: str, drawn: list[DrawnCurve]) -> Headline | None:
+def _liked(tags: Sequence[str]) -> str | None:
+    return next((tag for liked in _LIKED for tag in tags if liked.fullmatch(tag)), None)
+
+
+def _drawn(url: str, drawn: list[DrawnCurve]) -> Headline | None:
     if not drawn:
         return None
     values = [value for each in drawn for value in each.values if value is not None]
@@ -60,7 +62,7 @@ def _drawn(url: str, tag: str, drawn: list[DrawnCurve]) -> Headline | None:
     runs = tuple(
         HeadlineRun(each.curve, index, _path(each, first, across, low, up)) for index, each in enumerate(drawn)
     )
-    return Headline(url, tag, runs, low, high, first, last)
+    return Headline(url, drawn[0].curve.tag, runs, low, high, first, last)
 
 
 def _path(drawn: DrawnCurve, first: int, across: float, low: float, up: float) -> str:

@@ -33,7 +33,7 @@ _WORDS = {
     "owner": "Owner",
     "license": "License",
 }
-_SORTS = {Sort.UPDATED: "Recently changed", Sort.NAME: "Name"}
+_SORTS = {Sort.UPDATED: "Recently changed", Sort.PULLS: "Most pulled", Sort.NAME: "Name"}
 Pairs = tuple[tuple[str, str], ...]
 
 

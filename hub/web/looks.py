@@ -55,20 +55,10 @@ def look_at(visit: Visit, tab: str, field: str = "version") -> Look:
         ModelNotFound: No such model that the reader may see.
         VersionNotFound: It has no such version.
     """
-    browse, name = visit.house.browse, visit.model_name
-    model = browse.model(visit.principal, name)
+    name = visit.model_name
     chosen = chosen_number(visit.request.query_params.get(field, ""), name)
-    number = chosen or newest_number(visit, model)
-    detail = browse.version(visit.principal, name, number) if number else None
+    model, detail = visit.house.browse.look(visit.principal, name, chosen)
     return Look(model, detail, chosen, tab)
-
-
-def newest_number(visit: Visit, model: Model) -> int | None:
-    """The newest ready version, else the newest; None where there is none."""
-    if model.latest:
-        return model.latest
-    newest = visit.house.browse.versions(visit.principal, model.name, limit=1).items
-    return newest[0].number if newest else None
 
 
 def chosen_number(text: str, name: str) -> int | None:

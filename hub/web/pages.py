@@ -14,6 +14,7 @@ from starlette.routing import BaseRoute
 
 from hub.domain.errors import NotFound
 from hub.domain.names import RESERVED_OWNERS
+from hub.domain.versions import Version
 from hub.protocol import paths
 from hub.protocol.schemas import VersionDetail
 from hub.services.house import House
@@ -107,30 +108,36 @@ async def _show_sign_in(request: Request, house: House) -> Response:
 
 def _model(visit: Visit) -> Response:
     look = look_at(visit, "")
-    newest = visit.house.browse.versions(visit.principal, look.model.name, limit=1).items
     facts = _version_facts(visit, look.detail) if look.detail else {}
     facts |= {
-        "newest": newest[0] if newest else None,
+        "newest": _newest(visit, look),
         "push_command": push_command(look.model, look.detail),
         "headline": headline_of(visit, look.model.name, look.version.number) if look.version else None,
     }
     return render(visit.request, "model.html", api=paths.model(look.model.name), look=look, **facts)
 
 
+def _newest(visit: Visit, look: Look) -> Version | None:
+    """The newest version in any state."""
+    if look.next is None:
+        return look.version
+    return visit.house.browse.versions(visit.principal, look.model.name, limit=1).items[0]
+
+
 def _versions(visit: Visit) -> Response:
     browse, name = visit.house.browse, visit.model_name
     model, before = browse.model(visit.principal, name), visit.number("before")
-    page = browse.versions(visit.principal, name, before=before, limit=PAGE_ROWS)
+    page = browse.versions(visit.principal, name, before=before, limit=PAGE_ROWS, is_measured=True)
     api = paths.versions(name) + (f"?before={before}" if before else "")
     return render(visit.request, "versions.html", api=api, model=model, page=page)
 
 
 def _version(visit: Visit) -> Response:
     name = visit.model_name
-    model = visit.house.browse.model(visit.principal, name)
     number = chosen_number(visit.request.path_params["number"], name)
+    model, detail = visit.house.browse.look(visit.principal, name, number)
     assert number is not None  # the path has it
-    detail = visit.house.browse.version(visit.principal, name, number)
+    assert detail is not None
     look = Look(model, detail, number, "")
     api = paths.version(name, number)
     facts = _version_facts(visit, detail) | {"push_command": push_command(model, detail)}

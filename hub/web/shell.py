@@ -99,6 +99,7 @@ def _environment() -> Environment:
         "figures": formats.value_text,
         "plural": formats.plural,
         "age": formats.age_text,
+        "wait": formats.wait_text,
         "exact": formats.time_text,
         "short": formats.short_digest,
         "shape": format_shape,
@@ -153,4 +154,5 @@ def fragment(template: str, **facts: Any) -> str:
 def problem_page(request: Request, error: HubError, request_id: str) -> HTMLResponse:
     """What went wrong, what to do, and the number to ask about."""
     facts = {"title": HTTPStatus(error.status).phrase, "problem": error.detail, "remedy": error.remedy}
-    return render(request, "error.html", status=error.status, request_id=request_id, **facts)
+    is_about_who = error.status in (HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND)
+    return render(request, "error.html", status=error.status, request_id=request_id, is_about_who=is_about_who, **facts)

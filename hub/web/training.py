@@ -128,11 +128,12 @@ def training(visit: Visit) -> Response:
     wanted = [(number, curve) for number, curve in curves if view.wants(curve.tag)]
     is_too_much = len({curve.tag for _, curve in wanted}) > MAX_TAGS
     runs = _runs(view, curves)
+    look = _look(visit, model, view)
     return render(
         visit.request,
         "training.html",
         api=paths.curves(name, view.numbers[0]) if view.numbers else paths.model(name),
-        look=_look(visit, model, view),
+        look=look,
         view=view,
         known=known,
         tag_count=len(tags),
@@ -140,7 +141,7 @@ def training(visit: Visit) -> Response:
         groups=() if is_too_much else _groups(model, wanted, runs),
         prefixes=_prefixes(curve.tag for _, curve in wanted) if is_too_much else (),
         others=[number for number in offered if number not in view.numbers][:MAX_CHOICES],
-        push_command=f"{push_command(model, _detail(visit, model))} --summaries ./logs",
+        push_command=f"{push_command(model, _newest(visit, model, look))} --summaries ./logs",
     )
 
 
@@ -154,7 +155,9 @@ def _look(visit: Visit, model: Model, view: View) -> Look:
     return Look(model, detail, number if is_chosen else None, "training")
 
 
-def _detail(visit: Visit, model: Model) -> VersionDetail | None:
+def _newest(visit: Visit, model: Model, look: Look) -> VersionDetail | None:
+    if look.detail is not None and look.detail.version.number == model.latest:
+        return look.detail
     return visit.house.browse.version(visit.principal, model.name, model.latest) if model.latest else None
 
 

@@ -23,7 +23,7 @@ from hub.domain.errors import HubError, InvalidRequest, TooLarge
 from hub.domain.manifest import Kind
 from hub.domain.names import parse_reference
 from hub.domain.signatures import Signature
-from hub.domain.versions import State
+from hub.domain.versions import State, Version
 from hub.protocol import paths
 from hub.protocol.codecs import tfserving
 from hub.protocol.frames import Tensor
@@ -98,7 +98,7 @@ def try_page(visit: Visit) -> Response:
 def loaded_page(visit: Visit) -> Response:
     """``GET /{owner}/{name}/try/state``: whether the version is in a worker's memory, for the script to tell."""
     version = look_at(visit, "try").version
-    return JSONResponse({"loaded_on": _loaded_on(visit, version.number if version else None)})
+    return JSONResponse({"loaded_on": _loaded_on(visit, version) if version else None})
 
 
 async def try_form(request: Request, house: House) -> Response:
@@ -254,7 +254,7 @@ def _show(visit: Visit, form: Form, result: Result | None) -> Response:
         facts |= {
             "action": f"/{version.model}/try?{urlencode(query)}",
             "state_url": f"/{version.model}/try/state?version={version.number}",
-            "loaded_on": _loaded_on(visit, version.number),
+            "loaded_on": _loaded_on(visit, version),
             "has_heads": _has_heads(visit, detail),
             "numbers": _numbers(visit, version.number),
             "max_bytes": MAX_FORM_BYTES,
@@ -278,12 +278,9 @@ def _has_heads(visit: Visit, detail: VersionDetail) -> bool:
     return bool(visit.house.yanks.impact(visit.principal, version.model, version.number).heads)
 
 
-def _loaded_on(visit: Visit, number: int | None) -> str | None:
+def _loaded_on(visit: Visit, version: Version) -> str | None:
     """The device whose worker has the version in memory."""
-    if number is None:
-        return None
-    digest = visit.house.browse.resolve(visit.principal, f"{visit.model_name}@{number}").digest
     for worker in visit.house.browse.workers(visit.principal).items:
-        if any(held.digest == digest for held in worker.loaded):
+        if any(held.digest == version.digest for held in worker.loaded):
             return worker.device
     return None

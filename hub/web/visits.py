@@ -112,9 +112,8 @@ def route(path: str, answer: Answer, *, method: str, middleware: Sequence[Middle
         except Exception:  # noqa: BLE001 - whatever it is, the reader gets a page and the log gets the rest
             request_id = _request_id(request)
             _log.exception("page.failed", path=repr(request.url.path), request_id=request_id)
-            error = HubError(
-                "The hub could not make this page.", remedy="Its log says why, under the request id below."
-            )
+            remedy = "Try again. If it stays so, tell who runs the hub the request id below: its log says why."
+            error = HubError("The hub could not make this page.", remedy=remedy)
             return problem_page(request, error, request_id)
 
     return Route(path, endpoint, methods=[method], middleware=middleware)

@@ -23,7 +23,8 @@ from hub.domain.reports import Facts, Finding, ProbeResult, Report, Severity, Si
 from hub.domain.signatures import Signature, TuningFace
 from hub.domain.tensors import TensorSpec
 from hub.domain.versions import State, Version
-from hub.server import furnish, local_engine
+from hub.engine.memory import MemoryEngine, ProbeOutcome
+from hub.server import furnish
 from hub.services.house import House
 from hub.settings import Anonymous, Settings
 from hub.storage.blobs import open_store
@@ -202,18 +203,22 @@ def seed(house: House) -> None:
     house.curves.put(HUB, "acme/shapes", 2, put_curves({("train", "loss"): fallen, ("held-out", "loss"): fallen}))
 
 
+class SlowToProbe(MemoryEngine):
+    """Knows no version, and probes for ever, so that what is validating stays so."""
+
+    async def probe(self, digest: str, trunk_digest: str | None) -> ProbeOutcome:
+        await asyncio.Event().wait()
+        return await super().probe(digest, trunk_digest)
+
+
 def furnished(folder: Path, settings: Settings, *, is_migrated: bool = True) -> House:
-    """The services of a hub in ``folder``; its engine is stopped, so that what is validating stays so."""
+    """The services of a hub in ``folder``; its engine starts no process, because each would import TensorFlow."""
     catalog = Catalog(settings.database)
     if is_migrated:
         catalog.migrate()
     blobs = open_store(settings.storage)
     snapshots = Snapshots(blobs, settings.data_path / "snapshots")
-    engine = local_engine(settings, catalog, snapshots, folder / "run")
-    stopping = threading.Thread(target=lambda: asyncio.run(engine.stop()))  # Playwright's loop runs in this thread
-    stopping.start()
-    stopping.join()
-    return furnish(settings, catalog, blobs, snapshots, engine)
+    return furnish(settings, catalog, blobs, snapshots, SlowToProbe({}))
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """A hub with ten thousand models, and one with a thousand versions: pages stay small and ask the database little."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -8,16 +9,22 @@ import httpx2
 import pytest
 from sqlalchemy import event, insert
 
-from hub.domain.access import View
+from hub.domain.access import HUB, View
 from hub.domain.digests import digest_of
 from hub.domain.manifest import Kind, Manifest
 from hub.domain.names import ModelName
 from hub.storage.catalog.tables import edges, facets, models, numbers, versions
-from tests.browser.conftest import FEATURES, PICTURE, Hub, accepted, signature
+from tests.browser.conftest import FEATURES, PICTURE, Hub, accepted, add, head_of, signature
+from tests.support.curves import put_curves
 
 MODELS, VERSIONS, TAGS = 10_000, 1_000, 400
 MOST_BYTES = 12_000  # of a page alone; script, style and mark are counted in test_quality
-MOST_QUERIES = 48  # the same however many models, versions and heads there are
+MOST_QUERIES = 15  # the same however many models, versions and heads there are
+MOST_OF_LINEAGE = 24  # a handful for each step away
+FEW, MANY = 3, 30
+TABS = ["", "/versions", "/versions/3", "/signatures", "/files", "/training", "/try", "/diff/2..3"]
+TABS += ["/lineage?depth=1", "/lineage?impact=3"]
+MEANWHILE = ("blobs", "pushes", "WHERE versions.state")
 TASKS = ("image-embedding", "text-embedding", "audio-tagging")
 AT = datetime(2026, 11, 1, tzinfo=UTC)
 
@@ -76,14 +83,21 @@ def large(open_hub: Any) -> Hub:
 
 @pytest.fixture
 def queries(large: Hub) -> Iterator[list[str]]:
-    """What the database is asked, but for what the sweep asks meanwhile."""
+    """What the database is asked."""
+    with noted(large) as asked:
+        yield asked
+
+
+@contextmanager
+def noted(hub: Hub) -> Iterator[list[str]]:
+    """What the database is asked, but for what the sweep and the validations ask meanwhile."""
     asked: list[str] = []
 
     def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        if statement.startswith("SELECT") and "blobs" not in statement and "pushes" not in statement:
+        if statement.startswith("SELECT") and not any(words in statement for words in MEANWHILE):
             asked.append(statement)
 
-    engine = large.house.browse.catalog._readers
+    engine = hub.house.browse.catalog._readers
     event.listen(engine, "before_cursor_execute", note)
     yield asked
     event.remove(engine, "before_cursor_execute", note)
@@ -110,6 +124,36 @@ def test_a_page_stays_small_and_asks_little(large: Hub, queries: list[str], path
     assert answer.status_code == 200
     assert size <= MOST_BYTES
     assert 0 < len(queries) <= MOST_QUERIES, queries
+
+
+def twin(hub: Hub, name: str, versions_: int) -> None:
+    """A model with versions, each with curves, an alias, a head on it, and a fine-tuned sibling."""
+    serving = {"signatures": [signature("serving_default", [PICTURE], [FEATURES])], "report": accepted()}
+    head = [signature("serving_default", [FEATURES], [FEATURES])]
+    for number in range(1, versions_ + 1):
+        trunk = add(hub.house, name, kind=Kind.TRUNK, message=str(number), alias=f"v{number}", **serving)
+        hub.house.curves.put(HUB, name, number, put_curves({("val", "loss"): [(0, 1.0)], ("val", "lr"): [(0, 1.0)]}))
+        facts = {"signatures": head, "report": accepted(), "lineage": head_of(trunk)}
+        for sibling in range(versions_ if number == versions_ else 1):
+            add(hub.house, f"{name}-{number}-{sibling}", kind=Kind.HEAD, **facts)
+
+
+@pytest.fixture(scope="module")
+def twins(open_hub: Any) -> Hub:
+    hub: Hub = open_hub()
+    twin(hub, "twins/few", FEW)
+    twin(hub, "twins/many", MANY)
+    return hub
+
+
+@pytest.mark.parametrize("tab", TABS)
+def test_a_page_asks_the_same_however_much_there_is(twins: Hub, tab: str) -> None:
+    asked = []
+    for name in ("few", "many"):
+        with noted(twins) as queries:
+            assert httpx2.get(f"{twins.url}/twins/{name}{tab}").status_code == 200
+        asked.append(len(queries))
+    assert asked[0] == asked[1] <= (MOST_OF_LINEAGE if "lineage" in tab else MOST_QUERIES), queries
 
 
 @pytest.mark.parametrize("sort", ["name", "updated"])

@@ -4,11 +4,18 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from html import unescape
+from pathlib import Path
 
 import httpx2
 import numpy as np
 import pytest
+from sqlalchemy import text
 
+from hub.domain.access import HUB
+from hub.domain.manifest import Kind
+from hub.protocol.search import Sort
+from hub.settings import Settings
+from tests.browser.conftest import accepted, add, furnished, serving
 from tests.browser.walk import PAGES as WALKED
 from tests.browser.walk import RULED, crawl
 
@@ -84,8 +91,15 @@ def test_all_links_of_all_pages_lead_somewhere(hub, visitor: httpx2.Client, who:
 
 
 def is_opened(who: str) -> Callable[[str], bool]:
-    """Whether a path is opened by what somebody has: the cookie opens no API."""
-    return lambda path: who == "visitor" or not path.startswith("/api/")
+    """Whether a path is opened by what somebody has: the cookie opens no API.
+
+    In other forms pages are the visitor's, but for the settings.
+    """
+
+    def has(path: str) -> bool:
+        return not path.startswith("/api/") and ("?" not in path or path.startswith("/settings"))
+
+    return has if who == "admin" else bool
 
 
 def missing_places(page: str) -> set[str]:
@@ -198,6 +212,41 @@ def test_a_hub_whose_database_is_not_there_still_answers_with_a_page(open_hub) -
     assert "find-me" in answer.text
     assert "</html>" in answer.text
     assert "Traceback" not in answer.text
+
+
+def test_what_nobody_foresaw_is_a_page_that_names_the_request(open_hub) -> None:
+    hub = open_hub()
+    add(hub.house, "acme/words", kind=Kind.TRUNK, signatures=[], report=accepted())
+    with hub.house.browse.catalog.begin() as tx:
+        tx.connection.execute(text("UPDATE versions SET report = '{' WHERE model = 'acme/words'"))
+    answer = httpx2.get(f"{hub.url}/acme/words", headers={"X-Request-Id": "find-me"})
+    assert answer.status_code == 500
+    assert "tell who runs the hub the request id" in answer.text
+    assert '<code id="request">find-me</code>' in answer.text
+    assert "Sign in</a>:" not in answer.text
+    assert "Traceback" not in answer.text
+
+
+def test_pulls_are_counted_and_written_when_the_hub_stops(tmp_path: Path) -> None:
+    house = furnished(tmp_path, Settings(data_dir=tmp_path, anonymous="read"))
+    for name in ("acme/shapes", "acme/words"):
+        add(house, name, kind=Kind.TRUNK, signatures=[], report=accepted())
+    with serving(house) as url:
+        for path in ("/api/v1/models/acme/words/versions/1/manifest", "/api/v1/models/acme/absent/versions/1/manifest"):
+            httpx2.get(url + path)
+        assert house.browse.model(HUB, "acme/words").pulls == 0
+    listed = house.browse.models(HUB, sort=Sort.PULLS).items
+    assert [(model.name, model.pulls) for model in listed] == [("acme/words", 1), ("acme/shapes", 0)]
+    house.browse.catalog.close()
+
+
+def test_metrics_are_shown_beside_versions_and_their_difference(visitor: httpx2.Client) -> None:
+    listed = visitor.get("/acme/shapes/versions").text
+    assert re.search(r'title="the last value; lower is better">loss <span class="muted">held-out</span>', listed)
+    assert '<a href="/acme/shapes/training?versions=2" title="best 0.025 at step 39">0.025</a>' in listed
+    rows = re.search(r'<table class="pairs metrics">.*?</table>', visitor.get("/acme/shapes/diff/1..2").text, re.DOTALL)
+    assert rows
+    assert re.sub(r"<[^>]+>|\s+", " ", rows[0]).split()[-8:-4] == ["loss", "train", "–", "0.025"]
 
 
 def test_static_files_are_cached_for_ever_under_a_name_made_of_their_content(visitor: httpx2.Client) -> None:

@@ -1,4 +1,4 @@
-"""Trying a version from its page: a real hub with real models, in a real browser and without its scripts."""
+"""Trying versions from their page, in a real browser and without scripts."""
 
 import base64
 import json
@@ -18,46 +18,23 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from hub import Client
 from tests.e2e.conftest import RunningHub, serving
+from tests.support.savedmodel_writer import FIXTURES
 
-pytestmark = pytest.mark.timeout(900)  # TensorFlow starts five times before the first test
+pytestmark = pytest.mark.timeout(300)  # the first try waits for TensorFlow to start
 HEADS = ("shares", "sums")
-MAKE = """
-import sys
-import tensorflow as tf
-
-def save(folder, **signatures):
-    tf.saved_model.save(tf.Module(), f"{sys.argv[1]}/{folder}", signatures=signatures)
-
-def function(*specs):
-    return tf.function(input_signature=specs)
-
-picture = tf.TensorSpec([None, 8, 6, 3], tf.float32, name="picture")
-means = function(picture)(lambda picture: {"features": tf.reduce_mean(picture, [1, 2])})
-words = function(tf.TensorSpec([None], tf.string, name="words"))(lambda words: {"loud": tf.strings.upper(words)})
-
-@function(tf.TensorSpec([], tf.float32, name="x"))
-def picky(x):
-    with tf.control_dependencies([tf.debugging.assert_less(x, 100.0, message="x is too large")]):
-        return {"y": tf.identity(x)}
-
-save("trunk", serving_default=means, words=words, picky=picky)
-features = tf.TensorSpec([None, 3], tf.float32, name="features")
-save("shares", serving_default=function(features)(lambda features: {"shares": tf.nn.softmax(9 * features)}))
-save("sums", serving_default=function(features)(lambda features: {"sum": tf.reduce_sum(features, 1)}))
-"""
 
 
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHub]:
-    """A running hub with a trunk and two heads on it."""
-    home = tmp_path_factory.mktemp("tryit")
-    subprocess.run([sys.executable, "-c", MAKE, str(home)], check=True, capture_output=True)
-    with serving(home) as hub:
-        with Client(hub.url, hub.token) as client, ThreadPoolExecutor() as pool:
-            client.push(home / "trunk", "demo/colours")
-            heads = [pool.submit(client.push, home / name, f"demo/{name}", head_of="demo/colours@1") for name in HEADS]
+    """A hub with a worker, a trunk and two heads on it."""
+    with serving(tmp_path_factory.mktemp("tryit")) as running:
+        with Client(running.url, running.token) as client, ThreadPoolExecutor() as pool:
+            client.push(FIXTURES / "colours", "demo/colours")
+            heads = [
+                pool.submit(client.push, FIXTURES / name, f"demo/{name}", head_of="demo/colours@1") for name in HEADS
+            ]
             assert all(head.result().version for head in heads)
-        yield hub
+        yield running
 
 
 @pytest.fixture

@@ -107,9 +107,11 @@ def crawl(
 
 
 def is_of_its_own(path: str) -> bool:
-    """A list of models that is narrowed further is of no other kind; there are endless such lists.
+    """A list that is narrowed further is of no other kind, nor is a family seen from further on; both are endless.
 
     TensorBoard is another program.
     """
+    if "/lineage?" in path:
+        return path.count("=") < 3 or "&depth=2&" in path
     is_list = re.match(r"/[^/]*\?", path) is not None
     return "/tensorboard/" not in path and not (is_list and path.count("=") > 1)

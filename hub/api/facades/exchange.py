@@ -32,7 +32,7 @@ from hub.protocol.frames import Tensor
 from hub.services.house import House
 from hub.services.predict import Servable
 from hub.telemetry import metrics
-from hub.telemetry.tallies import Number, Spread
+from hub.telemetry.series import Number, Spread
 
 DEADLINE_HEADER = "Hub-Deadline-Ms"
 DEADLINE = DEADLINE_HEADER.lower().encode()

@@ -27,7 +27,7 @@ from hub.api.problems import NO_ANSWER, problem_response
 from hub.domain.errors import HubError
 from hub.services.house import House
 from hub.telemetry import metrics, timing, tracing
-from hub.telemetry.tallies import Number, Spread
+from hub.telemetry.series import Number, Spread
 
 WATCH_AFTER_S = 0.02
 TIMING = b"hub-timing"

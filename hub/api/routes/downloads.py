@@ -33,7 +33,9 @@ router = APIRouter(tags=["bytes"])
 @router.get(f"{VERSION}/manifest", response_class=Response)
 def manifest(house: HouseDep, asking: Asking, name: Name, number: Number) -> Response:
     """The manifest's canonical bytes, whose sha256 is the version's digest."""
-    return Response(house.pulls.manifest(asking, name, number), media_type="application/json")
+    body = house.pulls.manifest(asking, name, number)
+    house.tallies.count(name, number)  # a pull begins with its manifest
+    return Response(body, media_type="application/json")
 
 
 @router.get(f"{VERSION}/golden", response_class=Response)

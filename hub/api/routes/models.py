@@ -103,7 +103,7 @@ def list_versions(
     limit: Limit = 50,
 ) -> VersionPage:
     """List a model's versions, newest first."""
-    return house.browse.versions(asking, name, before=before, limit=limit)
+    return house.browse.versions(asking, name, before=before, limit=limit, is_measured=True)
 
 
 @router.get(VERSION)

@@ -59,9 +59,11 @@ class AliasQueries(VersionLookup):
         Raises:
             ModelNotFound: No such model.
         """
-        self.require_model(name)
         query = select(aliases.c.alias, aliases.c.number).where(aliases.c.model == str(name)).order_by(aliases.c.alias)
-        return dict(self.connection.execute(query).all())
+        found = dict(self.connection.execute(query).all())
+        if not found:
+            self.require_model(name)
+        return found
 
     def alias_history(self, name: ModelName) -> list[AliasMove]:
         """Every move, newest first.
@@ -69,12 +71,11 @@ class AliasQueries(VersionLookup):
         Raises:
             ModelNotFound: No such model.
         """
-        self.require_model(name)
         query = select(alias_moves).where(alias_moves.c.model == str(name)).order_by(alias_moves.c.id.desc())
-        return [
-            AliasMove(row.alias, row.number, row.previous, row.moved_at, row.moved_by)
-            for row in self.connection.execute(query)
-        ]
+        rows = self.connection.execute(query).all()
+        if not rows:
+            self.require_model(name)
+        return [AliasMove(row.alias, row.number, row.previous, row.moved_at, row.moved_by) for row in rows]
 
     def wanted_aliases(self, name: ModelName, number: int) -> dict[str, str]:
         """Aliases that will move to a version once it is ready, and who decided that."""

@@ -3,9 +3,9 @@
 Law: a version's curves are replaced as a whole, so that a reader never sees some of one job and some of another.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
-from sqlalchemy import Select, delete, insert, select
+from sqlalchemy import Select, delete, func, insert, select
 
 from hub.domain.curves import Curve, SummariesFacts
 from hub.domain.names import ModelName
@@ -62,6 +62,20 @@ class CurveQueries(Queries):
             query = query.where(curves.c.tag.icontains(search, autoescape=True))
         rows = self.connection.execute(_of(query, name, number).limit(limit)).all()
         return [(row.position, row.curve) for row in rows]
+
+    def newest_tags(self, name: ModelName, numbers: Collection[int]) -> list[str]:
+        """The tags that the newest of some versions with curves has."""
+        mine = (summaries.c.model == str(name)) & summaries.c.number.in_(list(numbers))
+        newest = select(func.max(summaries.c.number)).where(mine).scalar_subquery()
+        query = select(curves.c.tag).where(curves.c.model == str(name), curves.c.number == newest)
+        return list(self.connection.execute(query.distinct().order_by(curves.c.tag)).scalars())
+
+    def curves_of_tag(self, name: ModelName, numbers: Collection[int], tag: str, limit: int) -> list[tuple[int, Curve]]:
+        """The curves of one tag that some versions have, newest version first, by run; without their points."""
+        query = select(curves.c.number, curves.c.curve).where(curves.c.model == str(name), curves.c.tag == tag)
+        query = query.where(curves.c.number.in_(list(numbers)))
+        order = (curves.c.number.desc(), curves.c.position)
+        return [(number, curve) for number, curve in self.connection.execute(query.order_by(*order).limit(limit))]
 
     def drawn_curves(
         self, name: ModelName, number: int, *, tag: str | None = None, after: int = 0, limit: int

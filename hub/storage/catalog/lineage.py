@@ -3,29 +3,16 @@
 from sqlalchemy import ColumnElement, select, tuple_
 
 from hub.domain.errors import InvalidModel
-from hub.domain.lineage import Edge, EdgeKind
 from hub.domain.manifest import Manifest
 from hub.domain.names import ModelName
 from hub.domain.signatures import Signature, compose
 from hub.domain.versions import Version
 from hub.storage.catalog.lookup import VersionLookup
-from hub.storage.catalog.queries import AnyRow
 from hub.storage.catalog.tables import blobs, edges, version_blobs, versions
 
 
 class LineageQueries(VersionLookup):
     """Where versions come from and what hangs on them."""
-
-    def parents(self, name: ModelName, number: int) -> tuple[Edge, ...]:
-        """The edges of a version to those it came from.
-
-        Raises:
-            ModelNotFound: No such model.
-            VersionNotFound: No such version.
-        """
-        self.version(name, number)
-        query = select(edges).where(edges.c.model == str(name), edges.c.number == number).order_by(edges.c.position)
-        return tuple(_edge(row) for row in self.connection.execute(query))
 
     def children(self, version: Version) -> list[Version]:
         """Versions with an edge to this one, in any state, by model and newest first.
@@ -38,10 +25,9 @@ class LineageQueries(VersionLookup):
     def answered_signatures(self, manifest: Manifest) -> dict[str, Signature]:
         """What a version answers to: a head's signatures on its trunk's input, where the two fit."""
         edge = manifest.trunk
-        trunks = self.version_by_digest(edge.digest) if edge else []
-        if edge is None or not trunks:
+        trunk = self.manifest_by_digest(edge.digest) if edge else None
+        if edge is None or trunk is None:
             return manifest.signatures
-        trunk = self.record(ModelName.parse(trunks[0].model), trunks[0].number).manifest
         try:
             return compose(trunk.signatures[edge.signature], manifest.signatures)
         except (KeyError, InvalidModel):
@@ -63,14 +49,4 @@ def _leads_to(version: Version) -> tuple[ColumnElement[bool], ...]:
         edges.c.parent_digest == version.digest,
         edges.c.parent_model == version.model,
         edges.c.parent_number == version.number,
-    )
-
-
-def _edge(row: AnyRow) -> Edge:
-    return Edge(
-        kind=EdgeKind(row.kind),
-        model=row.parent_model,
-        number=row.parent_number,
-        digest=row.parent_digest,
-        signature=row.signature,
     )

@@ -4,12 +4,12 @@ Laws: a name alone, ``latest`` and ``~interface`` find only ready versions; an a
 ready any more is an error and says why; a number or a digest finds a version in any state.
 """
 
-from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, case, func, select, tuple_
+from sqlalchemy import ColumnElement, Select, case, func, select
 
+from hub.domain.access import WHOLE, View
 from hub.domain.errors import VersionNotFound, VersionYanked
 from hub.domain.manifest import Kind, Manifest
 from hub.domain.names import ModelName, Reference
@@ -18,26 +18,38 @@ from hub.storage.catalog.models import model_not_found
 from hub.storage.catalog.queries import AnyRow, Queries
 from hub.storage.catalog.records import VersionRecord
 from hub.storage.catalog.tables import aliases, models, versions
+from hub.storage.catalog.views import shown
 
-_LISTED = [column for column in versions.c if column.name not in ("manifest", "report")]
+_NAMED = (
+    select(func.aggregate_strings(aliases.c.alias, ","))  # which no alias has in it
+    .where(aliases.c.model == versions.c.model, aliases.c.number == versions.c.number)
+    .correlate(versions)
+    .scalar_subquery()
+    .label("named")
+)
+_LISTED = [*(column for column in versions.c if column.name not in ("manifest", "report")), _NAMED]
 _LIVE = (State.VALIDATING.value, State.READY.value)
 
 
 class VersionLookup(Queries):
     """Finding versions, by every name they have."""
 
-    def version(self, name: ModelName, number: int) -> Version:
+    def version(self, name: ModelName, number: int, view: View = WHOLE) -> Version:
         """A version by number, in any state.
+
+        Args:
+            name: The model.
+            number: The version.
+            view: For whom it must exist.
 
         Raises:
             ModelNotFound: No such model.
             VersionNotFound: The model has no such version.
         """
-        found = self._find(_of(name) & (versions.c.number == number), limit=1)
+        found = self._find(_is(name, number, view), limit=1)
         if found:
             return found[0]
-        self.require_model(name)
-        raise _version_not_found(f"{name} has no version {number}.", name)
+        raise self._no_version(name, number, view)
 
     def resolve(self, ref: Reference) -> Version:
         """The version that a reference means now.
@@ -75,9 +87,11 @@ class VersionLookup(Queries):
         Raises:
             ModelNotFound: No such model.
         """
-        self.require_model(name)
         wanted = _of(name) if before is None else _of(name) & (versions.c.number < before)
-        return self._find(wanted, limit=limit)
+        found = self._find(wanted, limit=limit)
+        if not found:
+            self.require_model(name)
+        return found
 
     def neighbours(self, name: ModelName, number: int) -> tuple[int | None, int | None]:
         """The numbers before and after a version's, of those that are still there."""
@@ -103,32 +117,52 @@ class VersionLookup(Queries):
         )
         return self.connection.execute(query.limit(1)).scalar()
 
-    def record(self, name: ModelName, number: int) -> VersionRecord:
-        """Everything known of a version.
+    def record(self, name: ModelName, number: int, view: View = WHOLE) -> VersionRecord:
+        """Everything known of a version, like `version`.
 
         Raises:
             ModelNotFound: No such model.
             VersionNotFound: The model has no such version.
         """
-        version = self.version(name, number)
-        query = select(versions).where(_of(name) & (versions.c.number == number))
-        row = self.connection.execute(query).one()
+        query = select(*_LISTED, versions.c.manifest, versions.c.report).where(_is(name, number, view))
+        row = self.connection.execute(query).one_or_none()
+        if row is None:
+            raise self._no_version(name, number, view)
         manifest = Manifest.parse(row.manifest)
-        return VersionRecord(version, manifest, row.report, row.content_digest, row.golden_digest)
+        return VersionRecord(_version(row), manifest, row.report, row.content_digest, row.golden_digest)
+
+    def manifest_by_digest(self, digest: str) -> Manifest | None:
+        """The manifest with this digest, whichever versions have it."""
+        query = select(versions.c.manifest).where(versions.c.digest == digest).limit(1)
+        row = self.connection.execute(query).one_or_none()
+        return None if row is None else Manifest.parse(row.manifest)
+
+    def references(self, digests: Collection[str], view: View) -> dict[str, str]:
+        """A name of each digest that a version has which exists for a view; of a ready one, where there is one."""
+        query = select(versions.c.digest, versions.c.model, versions.c.number).join(models)
+        query = query.where(versions.c.digest.in_(list(digests)), shown(view))
+        order = (case((_is_ready(), 1), else_=0), versions.c.model.desc(), versions.c.number)
+        rows = self.connection.execute(query.order_by(*order)) if digests else ()
+        return {row.digest: f"{row.model}@{row.number}" for row in rows}
 
     def validating(self) -> list[Version]:
         """Versions whose validation has not ended, oldest first: what a start resumes."""
         found = self._find(versions.c.state == State.VALIDATING.value)
         return sorted(found, key=lambda version: version.created_at)
 
-    def require_model(self, name: ModelName) -> None:
-        """Raise unless the model exists.
+    def require_model(self, name: ModelName, view: View = WHOLE) -> None:
+        """Raise unless the model exists for a view.
 
         Raises:
             ModelNotFound: No such model.
         """
-        if self.connection.execute(select(models.c.name).where(models.c.name == str(name))).one_or_none() is None:
+        query = select(models.c.name).where(models.c.name == str(name), shown(view))
+        if self.connection.execute(query).one_or_none() is None:
             raise model_not_found(name)
+
+    def _no_version(self, name: ModelName, number: int, view: View) -> VersionNotFound:
+        self.require_model(name, view)
+        return _version_not_found(f"{name} has no version {number}.", name)
 
     def _by_alias(self, name: ModelName, alias: str) -> Version:
         query = select(aliases.c.number).where(aliases.c.model == str(name), aliases.c.alias == alias)
@@ -149,23 +183,18 @@ class VersionLookup(Queries):
         query: Select[*tuple[Any, ...]] = select(*_LISTED).where(wanted).limit(limit)
         if ready_first:
             query = query.order_by(case((_is_ready(), 0), else_=1))
-        rows = self.connection.execute(query.order_by(*order)).all()
-        named = self._aliases_of_versions(rows)
-        return [_version(row, named[row.model, row.number]) for row in rows]
-
-    def _aliases_of_versions(self, rows: Sequence[AnyRow]) -> dict[tuple[str, int], list[str]]:
-        named: dict[tuple[str, int], list[str]] = defaultdict(list)
-        keys = [(row.model, row.number) for row in rows]
-        if not keys:
-            return named
-        query = select(aliases).where(tuple_(aliases.c.model, aliases.c.number).in_(keys)).order_by(aliases.c.alias)
-        for row in self.connection.execute(query):
-            named[row.model, row.number].append(row.alias)
-        return named
+        return [_version(row) for row in self.connection.execute(query.order_by(*order))]
 
 
 def _of(name: ModelName) -> ColumnElement[bool]:
     return versions.c.model == str(name)
+
+
+def _is(name: ModelName, number: int, view: View) -> ColumnElement[bool]:
+    wanted = _of(name) & (versions.c.number == number)
+    if view.is_whole:
+        return wanted
+    return wanted & select(models.c.name).where(models.c.name == versions.c.model, shown(view)).exists()
 
 
 def _is_ready() -> ColumnElement[bool]:
@@ -176,7 +205,7 @@ def _version_not_found(detail: str, name: ModelName) -> VersionNotFound:
     return VersionNotFound(detail, remedy=f"List what there is with 'hub versions {name}'.")
 
 
-def _version(row: AnyRow, named: list[str]) -> Version:
+def _version(row: AnyRow) -> Version:
     return Version(
         model=row.model,
         number=row.number,
@@ -188,6 +217,6 @@ def _version(row: AnyRow, named: list[str]) -> Version:
         created_at=row.created_at,
         created_by=row.created_by,
         message=row.message,
-        aliases=tuple(named),
+        aliases=tuple(sorted(row.named.split(","))) if row.named else (),
         yanked_reason=row.yanked_reason,
     )

@@ -14,10 +14,19 @@ from hub.domain.names import ModelName
 from hub.domain.versions import Model, State
 from hub.protocol.search import EVERYTHING, Cursor, ModelQuery, Sort
 from hub.storage.catalog.facets import FacetQueries, narrowed
+from hub.storage.catalog.pulls import pulled
 from hub.storage.catalog.queries import AnyRow, now
 from hub.storage.catalog.quotas import QuotaQueries
 from hub.storage.catalog.tables import aliases, edges, models, pushes, versions
 from hub.storage.catalog.views import shown
+
+_LATEST = (
+    select(func.max(versions.c.number))
+    .where(versions.c.model == models.c.name, versions.c.state == State.READY.value)
+    .correlate(models)
+    .scalar_subquery()
+    .label("latest")
+)
 
 
 class ModelQueries(FacetQueries, QuotaQueries):
@@ -57,7 +66,8 @@ class ModelQueries(FacetQueries, QuotaQueries):
         Raises:
             ModelNotFound: No such model.
         """
-        row = self.connection.execute(select(models).where(models.c.name == str(name))).one_or_none()
+        columns = (models, _LATEST, pulled().label("pulls"))
+        row = self.connection.execute(select(*columns).where(models.c.name == str(name))).one_or_none()
         if row is None:
             raise model_not_found(name)
         return self._models([row])[0]
@@ -75,18 +85,17 @@ class ModelQueries(FacetQueries, QuotaQueries):
 
         Args:
             asked: Which ones.
-            sort: By name, or those first that changed last.
+            sort: By name, or those first that changed last, or were pulled most lately.
             view: Which private models are shown, and counted among the heads.
             after: The last of the page before, in the same order.
             limit: How many at most.
         """
-        query = select(models).where(*narrowed(asked, view)).limit(limit)
-        if sort is Sort.UPDATED:
-            query = query.order_by(models.c.updated_at.desc(), models.c.name)
-        else:
-            query = query.order_by(models.c.name)
+        count = pulled()
+        query = select(models, _LATEST, count.label("pulls")).where(*narrowed(asked, view)).limit(limit)
+        first = {Sort.UPDATED: [models.c.updated_at.desc()], Sort.PULLS: [count.desc()], Sort.NAME: []}
+        query = query.order_by(*first[sort], models.c.name)
         if after is not None:
-            query = query.where(_is_after(after))
+            query = query.where(_is_after(after, count))
         rows = self.connection.execute(query).all()
         return self._models(rows, self._heads([row.name for row in rows], view))
 
@@ -130,7 +139,7 @@ class ModelQueries(FacetQueries, QuotaQueries):
 
     def _models(self, rows: Sequence[AnyRow], heads: Mapping[str, int] | None = None) -> list[Model]:
         names = [row.name for row in rows]
-        latest, named, found = self._latest(names), self._aliases_of(names), self.facets_of(names)
+        named, found = self._aliases_of(names), self.facets_of(names)
         return [
             Model(
                 name=row.name,
@@ -139,7 +148,8 @@ class ModelQueries(FacetQueries, QuotaQueries):
                 card=row.card,
                 created_at=row.created_at,
                 updated_at=row.updated_at,
-                latest=latest.get(row.name),
+                latest=row.latest,
+                pulls=row.pulls,
                 aliases=named[row.name],
                 facets=found[row.name],
                 heads=None if heads is None else heads.get(row.name, 0),
@@ -160,14 +170,6 @@ class ModelQueries(FacetQueries, QuotaQueries):
         )
         return dict(self.connection.execute(query).all())
 
-    def _latest(self, names: Iterable[str]) -> dict[str, int]:
-        query = (
-            select(versions.c.model, func.max(versions.c.number))
-            .where(versions.c.model.in_(names), versions.c.state == State.READY.value)
-            .group_by(versions.c.model)
-        )
-        return dict(self.connection.execute(query).all())
-
     def _aliases_of(self, names: Iterable[str]) -> dict[str, dict[str, int]]:
         query = select(aliases.c.model, aliases.c.alias, aliases.c.number).order_by(aliases.c.alias)
         found: dict[str, dict[str, int]] = defaultdict(dict)
@@ -181,11 +183,13 @@ def model_not_found(name: ModelName) -> ModelNotFound:
     return ModelNotFound(f"There is no model {name}.", remedy="List what there is with 'hub ls'.")
 
 
-def _is_after(place: Cursor) -> ColumnElement[bool]:
-    if place.updated_at is None:
-        return models.c.name > place.name
-    same = (models.c.updated_at == place.updated_at) & (models.c.name > place.name)
-    return (models.c.updated_at < place.updated_at) | same
+def _is_after(place: Cursor, count: ColumnElement[int]) -> ColumnElement[bool]:
+    later = models.c.name > place.name
+    if place.pulls is not None:
+        return (count < place.pulls) | ((count == place.pulls) & later)
+    if place.updated_at is not None:
+        return (models.c.updated_at < place.updated_at) | ((models.c.updated_at == place.updated_at) & later)
+    return later
 
 
 def _dependents_elsewhere(name: ModelName) -> Select[str]:

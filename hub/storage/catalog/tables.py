@@ -257,6 +257,17 @@ curves = Table(
     Index(None, "model", "number", "tag", "position"),
 )
 
+pulls = Table(
+    "pulls",
+    METADATA,
+    Column("model", Name, primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("day", Integer, primary_key=True, autoincrement=False),
+    Column("times", BigInteger, nullable=False),
+    _of_version(),
+    Index(None, "day"),
+)
+
 quotas = Table(
     "quotas",
     METADATA,

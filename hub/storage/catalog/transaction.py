@@ -8,6 +8,7 @@ from hub.storage.catalog.family import FamilyQueries
 from hub.storage.catalog.inspecting import InspectionQueries
 from hub.storage.catalog.models import ModelQueries
 from hub.storage.catalog.people import PeopleQueries
+from hub.storage.catalog.pulls import PullQueries
 from hub.storage.catalog.pushes import PushQueries
 from hub.storage.catalog.sessions import SessionQueries
 from hub.storage.catalog.sweeping import SweepQueries
@@ -27,6 +28,7 @@ class Transaction(
     AuditQueries,
     AttestationQueries,
     CurveQueries,
+    PullQueries,
     InspectionQueries,
     DumpQueries,
 ):

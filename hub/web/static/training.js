@@ -1,7 +1,9 @@
 // @ts-check
 // The controls of the training page: what they choose goes to every chart, to the tables and into the URL.
 
-import { HubChart } from "./chart.js";
+import "./chart.js";
+
+/** @typedef {import("./chart.js").HubChart} HubChart */
 
 const AXES = ["step", "relative", "wall"];
 const form = /** @type {HTMLFormElement | null} */ (document.querySelector("form[data-controls]"));

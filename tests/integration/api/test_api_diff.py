@@ -4,11 +4,13 @@ from typing import Any
 
 import pytest
 
+from hub.domain.access import HUB
 from hub.domain.interface_rules import Effect
 from hub.domain.lineage import Edge, EdgeKind
 from hub.protocol import paths
 from hub.protocol.diffs import MAX_ROWS, VersionDiff
 from hub.services.validate import BREAKS
+from tests.support.curves import put_curves
 
 
 def ask(caller: Any, before: str, after: str, **more: object) -> VersionDiff:
@@ -74,6 +76,20 @@ def test_ops_and_facts_are_compared(hub: Any, saved_model: Any):
         ("Relu", "added", None, 1),
     ]
     assert all(row.effect is Effect.COMPATIBLE for row in found.changes)
+
+
+def test_metrics_are_compared(hub: Any, saved_model: Any):
+    for number, losses in enumerate(([2.0, 0.3, 0.4], [2.0, 0.2]), start=1):
+        hub.admin.push("acme/echo", {"saved_model.pb": saved_model(producer=str(number))})
+        sent = put_curves({("train", "loss"): list(enumerate(losses)), ("train", "lr"): [(0, 0.1)]})
+        hub.house.curves.put(HUB, "acme/echo", number, sent)
+    [loss] = ask(hub.admin, "acme/echo@1", "acme/echo@2").metrics.rows
+    assert (loss.tag, loss.run, loss.status, loss.improved) == ("loss", "train", "changed", True)
+    assert [side.best.value for side in (loss.before, loss.after) if side and side.best] == [0.3, 0.2]
+    assert ask(hub.admin, "acme/echo@1", "acme/echo@2", all=True).metrics.total == 2
+    page = hub.admin.http.get(paths.versions("acme/echo")).json()
+    assert (page["metric"]["tag"], page["metric"]["better"]) == ("loss", "lower")
+    assert {number: one["last"]["value"] for number, one in page["metric"]["values"].items()} == {"1": 0.4, "2": 0.2}
 
 
 def test_a_version_pushed_on_condition_is_rejected_where_it_breaks(hub: Any, saved_model: Any, draft_of: Any):

@@ -1,5 +1,6 @@
 """The bytes that are one version."""
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,7 +9,7 @@ from pydantic import ValidationError
 from hub.domain.digests import digest_of
 from hub.domain.lineage import Edge, EdgeKind
 from hub.domain.manifest import BlobRef, Draft, File, Kind, Manifest
-from hub.domain.signatures import Signature
+from hub.domain.signatures import Signature, TuningFace
 from hub.domain.tensors import TensorSpec
 
 
@@ -47,6 +48,14 @@ def test_canonical_bytes_are_read_back_to_the_same_manifest_and_digest():
 
 def test_the_released_format_keeps_its_digest():
     assert MANIFEST.digest() == "sha256:055a875687ec14b18e25544ee6b8e1e9749b27591accc18cb3ceb8d9beab99db"
+
+
+def test_a_tuning_face_from_before_outputs_were_written_down_keeps_its_bytes():
+    old = {"inputs": [], "training_values": [False, True], "variables": 2, "trainable_variables": 1}
+    face = TuningFace.model_validate(old)
+    manifest = MANIFEST.model_copy(update={"tuning_face": face})
+    assert b"outputs" not in orjson.dumps(orjson.loads(manifest.canonical())["tuning_face"])
+    assert Manifest.parse(manifest.canonical()).canonical() == manifest.canonical()
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,7 @@ def test_a_trunk_is_read_whole(fixtures):
     face = inspection.tuning_face
     assert face is not None
     assert face.inputs == (TensorSpec(name="", dtype="float32", shape=(None, 3)),)
+    assert face.outputs == (TensorSpec(name="features", dtype="float32", shape=(None, 2)),)
     assert face.training_values == (False, True)
     assert (face.variables, face.trainable_variables, face.regularization_losses) == (2, 1, 1)
     assert (report.servable.answer, report.safe.answer) == ("yes", "yes")

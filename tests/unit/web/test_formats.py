@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from hub.web.formats import age_text, bytes_text, count_text, plural, short_digest, time_text
+from hub.web.formats import age_text, bytes_text, count_text, plural, short_digest, time_text, wait_text
 
 NOW = datetime(2026, 11, 23, 20, 13, 5, tzinfo=UTC)
 
@@ -55,3 +55,11 @@ def test_the_exact_time_is_utc_whatever_the_zone() -> None:
 
 def test_a_digest_is_shortened_to_twelve_digits() -> None:
     assert short_digest("sha256:" + "0123456789abcdef" * 4) == "0123456789ab"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.2, "1 second"), (41, "41 seconds"), (90, "90 seconds"), (91, "2 minutes"), (600, "10 minutes")],
+)
+def test_a_wait_is_told_in_what_people_count(seconds: float, text: str):
+    assert wait_text(seconds) == text

@@ -1,7 +1,7 @@
-"""Tallies: numbers that the event loop counts for each prediction, at a tenth of what the library's own take.
+"""Series: numbers that the event loop counts for each prediction, at a tenth of what the library's own take.
 
 Those take a lock for each of a dozen numbers, and look through all buckets: together that was a tenth of what a small
-prediction took. Laws: a tally is counted in on the event loop's thread alone, and may be read on any; it is exposed as
+prediction took. Laws: a series is counted in on the event loop's thread alone, and may be read on any; it is exposed as
 the library's own of its kind would be.
 
 Source: Prometheus, "Exposition formats"; its Python client's custom collectors.
@@ -56,7 +56,7 @@ class Spread:
 One = TypeVar("One", Number, Spread)
 
 
-class Tally(Collector, Generic[One]):
+class Series(Collector, Generic[One]):
     """Numbers of one name by their labels."""
 
     def __init__(
@@ -78,11 +78,11 @@ class Tally(Collector, Generic[One]):
         return list(self._ones.items())
 
 
-class Counters(Tally[Number]):
+class Counters(Series[Number]):
     """Counters."""
 
     def __init__(self, name: str, text: str, labels: Sequence[str], registry: CollectorRegistry) -> None:
-        """See `Tally`."""
+        """See `Series`."""
         super().__init__(name, text, labels, registry, Number)
 
     def collect(self) -> Iterator[Metric]:
@@ -93,11 +93,11 @@ class Counters(Tally[Number]):
         yield family
 
 
-class Gauges(Tally[Number]):
+class Gauges(Series[Number]):
     """Numbers that go up and down."""
 
     def __init__(self, name: str, text: str, labels: Sequence[str], registry: CollectorRegistry) -> None:
-        """See `Tally`."""
+        """See `Series`."""
         super().__init__(name, text, labels, registry, Number)
 
     def collect(self) -> Iterator[Metric]:
@@ -108,13 +108,13 @@ class Gauges(Tally[Number]):
         yield family
 
 
-class Histograms(Tally[Spread]):
+class Histograms(Series[Spread]):
     """Histograms."""
 
     def __init__(
         self, name: str, text: str, labels: Sequence[str], registry: CollectorRegistry, bounds: Sequence[float]
     ) -> None:
-        """See `Tally`."""
+        """See `Series`."""
         super().__init__(name, text, labels, registry, lambda: Spread(bounds))
         self._bounds = [*(floatToGoString(bound) for bound in bounds), "+Inf"]
 

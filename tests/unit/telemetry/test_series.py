@@ -1,18 +1,18 @@
-"""Tallies against the library's own counters, gauges and histograms: the same text for the same events."""
+"""Series against the library's own counters, gauges and histograms: the same text for the same events."""
 
 from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from hub.telemetry import metrics  # noqa: F401 - it switches the library's created-series off, as in a hub
-from hub.telemetry.tallies import Counters, Gauges, Histograms
+from hub.telemetry.series import Counters, Gauges, Histograms
 
 _BOUNDS = (0.5, 1, 2.5, 10)
 _values = st.one_of(st.sampled_from(_BOUNDS), st.floats(0, 20, width=16))
 
 
 @given(st.lists(st.tuples(st.sampled_from("ab"), _values)))
-def test_a_tally_is_exposed_as_the_librarys_own(events: list[tuple[str, float]]) -> None:
+def test_a_series_is_exposed_as_the_librarys_own(events: list[tuple[str, float]]) -> None:
     ours, theirs = CollectorRegistry(), CollectorRegistry()
     count, spread = Counters("n_total", "N.", ["of"], ours), Histograms("s", "S.", ["of"], ours, _BOUNDS)
     is_open = Gauges("g", "G.", [], ours).labels()
