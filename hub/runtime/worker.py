@@ -5,8 +5,9 @@ loaded is loaded beside them. Messages by their ``op``: ``load`` (``orders``, ``
 ``trunk``, ``signature``, ``priority``, tensors; or ``trunk`` and ``heads``, pairs of digest and signature, for many
 heads at once) and ``cancel`` (the ``id`` of a request, which is dropped if it waits still). Every ``load`` and
 ``infer`` gets exactly one reply with its ``id``: tensors, or a ``problem``, or ``not_loaded``, or ``cancelled``; one
-that ``is_traced`` is told of its batch as well. The first frame tells the worker's ``budget_bytes`` and what is
-``resident``; others with the id 0 tell what is resident now, how a version was ``tuned``, and of ``leaked_bytes``.
+that ``is_traced`` is told of its batch as well. The first frame tells the worker's ``budget_bytes``, what is
+``resident``, and the number of the ``stream``; others with the id 0 tell what is resident now, how a version was
+``tuned``, and of ``leaked_bytes``.
 
 The stream of the engine that started the worker is there from the beginning. Those of other processes that ask come
 through the ``door``, a socket over which the engine passes them; ``settle`` is answered once they have all ended.

@@ -216,7 +216,7 @@ def test_a_probe_finds_no_version_beside_its_own(bench: tuple[Mode, Bench]) -> N
     assert found == ([len(running.targets)] if mode == "off" else found and [0])
 
 
-def test_an_answer_of_gigabytes_is_the_models_failure_and_ends_nothing(bench: tuple[Mode, Bench]) -> None:
+def test_an_answer_that_is_too_large_is_the_models_failure_and_ends_nothing(bench: tuple[Mode, Bench]) -> None:
     _, running = bench
     before = running.engine.status().workers[0].restarts
     with pytest.raises(OutputTooLarge):

@@ -2,7 +2,7 @@
 
 ``reader`` reads the file CANARY, ``writer`` writes the file WRITTEN, ``caller`` connects to the TCP port LISTENING, and
 ``server`` listens on the port FREE for a while. ``opener`` reads what it is told to, ``neighbour`` looks for versions
-beside its own, from the working folder of a probe, and ``amplifier`` answers with gigabytes.
+beside its own, from the working folder of a probe, and ``amplifier`` answers with more than an answer may have.
 """
 
 import os
@@ -72,7 +72,7 @@ class Neighbour(tf.Module):
 class Amplifier(tf.Module):
     @tf.function(input_signature=[NUMBER])
     def call(self, x):
-        return {"y": tf.broadcast_to(x, [1 << 30])}
+        return {"y": tf.broadcast_to(x, [1 << 26])}
 
 
 def main(target: Path, canary: str, written: str, listening: int, free: int) -> None:
