@@ -1,7 +1,8 @@
 """Packets: small notes between two processes of one hub, with open files.
 
 A packet is a line of JSON, then bytes as they are; it travels whole over a socket that keeps packets apart. Laws: they
-arrive in order; what the socket does not take yet waits; a file that was sent is the receiver's, and closed here.
+arrive in order; what the socket does not take yet waits; a file that was sent is the receiver's, and closed here; no
+process that the receiver starts inherits it (uvloop leaves open to those what is not marked).
 """
 
 import asyncio
@@ -92,6 +93,8 @@ class Packets:
         if not packet:
             self._lose()
             return
+        for file in files:
+            os.set_inheritable(file, False)
         line, _, data = packet.partition(b"\n")
         self._on_packet(orjson.loads(line), data, list(files))
 

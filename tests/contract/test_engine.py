@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import uvloop
 
 from hub.domain.errors import (
     DeadlineExceeded,
@@ -101,7 +102,7 @@ def bench(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     else:
         models, publish = request.getfixturevalue("tiny_models"), request.getfixturevalue("publish")
         engine, targets = _local_engine(models, publish, tmp_path_factory.mktemp("engine"))
-    with asyncio.Runner() as runner:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(engine.start())
         if request.param != "outlet":
             yield Bench(runner, engine, targets)

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import uvloop
 
 from hub.engine.engine import Target
 from hub.engine.local import LocalEngine
@@ -72,7 +73,7 @@ def on(
         targets[name] = Target(publish(blobs, networks / name, trunk=trunk, signatures=signatures), trunk)
     for name in ("vocabulary", "counter"):
         targets[name] = Target(publish(blobs, tiny_models / name))
-    with asyncio.Runner() as runner:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         running = {}
         for device in (GPUS[0], "cpu:0"):
             folder = tmp_path_factory.mktemp("engine")

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
+import uvloop
 
 from hub.domain.errors import InvalidModel, OutputTooLarge
 from hub.domain.signatures import Signature
@@ -165,7 +166,7 @@ def running(
         scaled = _scaled(folder / f"head-{by}", by)
         heads.append(publish(blobs, scaled, trunk=trunk, signatures=inspect(scaled).signatures))
     engine = LocalEngine(Snapshots(blobs, folder / "snapshots"), ["cpu:0"], folder / "run")
-    with asyncio.Runner() as runner:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(engine.start())
         yield runner, engine, [Target(trunk), *(Target(head, trunk) for head in heads)]
         runner.run(engine.stop())

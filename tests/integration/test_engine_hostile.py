@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import uvloop
 
 from hub.domain.errors import DeadlineExceeded, HubError, ModelFailed, OutputTooLarge, WorkerLost
 from hub.domain.manifest import BLOB_BYTES
@@ -127,7 +128,7 @@ def bench(publish: Callable[..., str], tmp_path_factory: pytest.TempPathFactory)
         answers=AnswerLimits(ELEMENTS, 4 * ELEMENTS),
         sandbox="require",
     )
-    with asyncio.Runner() as runner, pytest.MonkeyPatch.context() as patch:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner, pytest.MonkeyPatch.context() as patch:
         patch.setattr("hub.engine.local.LOAD_DEADLINE_S", LOADED_WITHIN_S)
         runner.run(engine.start())
         yield Bench(runner, engine, blobs, models, outside, folder / "run" / "worker-0" / "marks", publish)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import orjson
 import pytest
+import uvloop
 
 from hub.domain.errors import ModelFailed, NotAvailable, Quarantined, WorkerLost
 from hub.domain.reports import ProbeResult
@@ -85,7 +86,7 @@ def bench(tiny_models: Path, publish: Callable[..., str], tmp_path_factory: pyte
     limits = Limits(wall_s=60)
     snapshots = Snapshots(blobs, folder / "snapshots")
     engine = LocalEngine(snapshots, ["cpu:0"], folder / "run", grace_s=0.5, probe_limits=limits)
-    with asyncio.Runner() as runner:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(engine.start())
         yield Bench(runner, engine, blobs, tiny_models, publish)
         runner.run(engine.stop())

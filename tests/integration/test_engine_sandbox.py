@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import uvloop
 
 from hub.domain.errors import HubError, OutputTooLarge
 from hub.domain.reports import SignatureProbe
@@ -103,7 +104,7 @@ def bench(
     targets = {name: Target(publish(blobs, outside.models / name)) for name in HOSTILE}
     snapshots, limits = Snapshots(blobs, folder / "snapshots"), Limits(wall_s=120)
     engine = LocalEngine(snapshots, ["cpu:0"], folder / "run", probe_limits=limits, sandbox=mode)
-    with asyncio.Runner() as runner:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(engine.start())
         yield mode, Bench(runner, engine, snapshots, targets)
         runner.run(engine.stop())

@@ -11,10 +11,7 @@ from hub.telemetry.logging import configure_logging
 
 @pytest.fixture(autouse=True)
 def _restored():
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
     yield
-    root.handlers, root.level = handlers, level
     structlog.reset_defaults()
 
 
