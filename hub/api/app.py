@@ -13,7 +13,6 @@ import structlog
 from fastapi import FastAPI
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute, Mount
-from starlette.types import ASGIApp
 
 from hub import __version__
 from hub.api import problems
@@ -61,7 +60,7 @@ _ANY_PROBLEM: dict[int | str, dict[str, Any]] = {
 _log = structlog.get_logger(__name__)
 
 
-def create_app(house: House, pages: Sequence[BaseRoute] = ()) -> ASGIApp:
+def create_app(house: House, pages: Sequence[BaseRoute] = ()) -> Front:
     """Put the application together.
 
     Args:
@@ -90,7 +89,7 @@ def create_app(house: House, pages: Sequence[BaseRoute] = ()) -> ASGIApp:
     return Front(app, [way for facade in facades for way in facade.short_ways(house)])
 
 
-def create_outlet_app(house: House) -> ASGIApp:
+def create_outlet_app(house: House) -> Front:
     """Put together what an outlet answers: the protocols of predictions."""
     app = Starlette(routes=[*tfserving.routes(house), *oip.routes(house), Mount("/", not_served)])
     app.state.house = house

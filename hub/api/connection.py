@@ -117,12 +117,16 @@ class Connection(PatientConnection):
         (straight, app), self._held = self._held, None
         pieces, self._pieces = self._pieces, []
         body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-        head = self._came[: len(self._came) - len(body)]
-        is_whole = self._came.endswith(body) and head.endswith(_HEAD_END) and head.count(_HEAD_END) == 1
         if self.flow.write_paused:
             self._go_usual_way(self.cycle, body, app)
         else:
-            self._answer(self.cycle, straight, body, app, head if is_whole else None)
+            self._answer(self.cycle, straight, body, app, self._head_before(body))
+
+    def _head_before(self, body: bytes) -> bytes | None:
+        """The head of a request that came in one piece, with nothing else; None of others, and where it is long."""
+        end = self._came.find(_HEAD_END, 0, _MOST_HEAD_BYTES) + len(_HEAD_END)
+        is_alone = end >= len(_HEAD_END) and len(self._came) == end + len(body)
+        return self._came[:end] if is_alone else None
 
     def _answer(
         self, cycle: RequestResponseCycle, straight: Straight, body: bytes, app: ASGI3Application, head: bytes | None

@@ -73,21 +73,13 @@ class Audits:
         principal.require(Scope.ADMIN)
 
         def read() -> Iterator[Sequence[AuditEntry]]:
-            before: int | None = None
-            while True:
-                with self.catalog.read() as tx:
-                    found = tx.audit(
-                        since=since and _utc(since),
-                        until=until and _utc(until),
-                        actor=actor,
-                        thing=thing,
-                        before=before,
-                        limit=_PAGE_ROWS,
-                    )
-                if not found:
+            narrowed = {"since": since, "until": until, "actor": actor, "thing": thing}
+            page = self.entries(principal, **narrowed, limit=_PAGE_ROWS)
+            while page.items:
+                yield page.items
+                if page.next is None:
                     return
-                yield found
-                before = found[-1].id
+                page = self.entries(principal, **narrowed, before=page.next, limit=_PAGE_ROWS)
 
         return read()
 

@@ -10,7 +10,7 @@ Source: Prometheus, "Exposition formats"; its Python client's custom collectors.
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate
-from typing import Generic, TypeVar
+from typing import ClassVar, Generic, TypeVar
 
 from prometheus_client import CollectorRegistry, Metric
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
@@ -78,8 +78,10 @@ class Series(Collector, Generic[One]):
         return list(self._ones.items())
 
 
-class Counters(Series[Number]):
-    """Counters."""
+class _Numbers(Series[Number]):
+    """Numbers that are exposed as they are."""
+
+    _family: ClassVar[type[CounterMetricFamily | GaugeMetricFamily]]
 
     def __init__(self, name: str, text: str, labels: Sequence[str], registry: CollectorRegistry) -> None:
         """See `Series`."""
@@ -87,25 +89,22 @@ class Counters(Series[Number]):
 
     def collect(self) -> Iterator[Metric]:
         """See `prometheus_client.registry.Collector`."""
-        family = CounterMetricFamily(self._name, self._text, labels=self._labels)
+        family = self._family(self._name, self._text, labels=self._labels)
         for values, one in self._listed():
             family.add_metric(values, one.value)
         yield family
 
 
-class Gauges(Series[Number]):
+class Counters(_Numbers):
+    """Numbers that only grow."""
+
+    _family = CounterMetricFamily
+
+
+class Gauges(_Numbers):
     """Numbers that go up and down."""
 
-    def __init__(self, name: str, text: str, labels: Sequence[str], registry: CollectorRegistry) -> None:
-        """See `Series`."""
-        super().__init__(name, text, labels, registry, Number)
-
-    def collect(self) -> Iterator[Metric]:
-        """See `prometheus_client.registry.Collector`."""
-        family = GaugeMetricFamily(self._name, self._text, labels=self._labels)
-        for values, one in self._listed():
-            family.add_metric(values, one.value)
-        yield family
+    _family = GaugeMetricFamily
 
 
 class Histograms(Series[Spread]):

@@ -134,6 +134,17 @@ def test_who_sends_one_head_again_is_answered_the_same_whatever_comes_between(hu
         assert [number(read(connection, left)[2]) for _ in range(2)] == [5.0, 6.0]
 
 
+def test_a_long_head_is_parsed_each_time_and_a_body_may_look_like_the_end_of_a_head(hub: Hub, half: Version) -> None:
+    hub.front.heads.clear()
+    like_an_end = float(np.frombuffer(b"\r\n\r\n", "<f4")[0])
+    for sent in (request("acme/half", 1, f"X-Long: {'a' * 4_000}"), request("acme/half", like_an_end)):
+        for _ in range(3):
+            assert ask(hub, sent)[0] == 200
+    (head,) = hub.front.heads
+    assert head.endswith(b"\r\n\r\n")
+    assert head.count(b"\r\n") == 5
+
+
 def test_a_known_head_is_no_way_around_its_token_or_its_model(hub: Hub) -> None:
     hub.add("acme/hidden", [X_TO_Y], half_plus_two, is_private=True)
     sent = request("acme/hidden", 1, f"Authorization: Bearer {hub.secret}")

@@ -13,6 +13,7 @@ import uvicorn
 
 from hub.api.app import create_app
 from hub.api.connection import Connection
+from hub.api.front import Front
 from hub.domain.digests import digest_of
 from hub.domain.errors import HubError
 from hub.domain.lineage import Edge
@@ -95,6 +96,7 @@ class Hub:
     house: House
     engine: RecordingEngine
     secret: str
+    front: Front
 
     def add(
         self,
@@ -167,7 +169,8 @@ def running_hub(data: Path, **more: Any) -> Iterator[Hub]:
     house = furnish(settings, catalog, blobs, Snapshots(blobs, data / "snapshots"), engine)
     first = house.access.create_first()
     assert first is not None
-    server = uvicorn.Server(uvicorn.Config(create_app(house), http=Connection, port=0, log_level="warning"))
+    front = create_app(house)
+    server = uvicorn.Server(uvicorn.Config(front, http=Connection, port=0, log_level="warning"))
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
@@ -175,7 +178,7 @@ def running_hub(data: Path, **more: Any) -> Iterator[Hub]:
             assert thread.is_alive()
             thread.join(0.01)
         port = server.servers[0].sockets[0].getsockname()[1]
-        yield Hub(f"http://127.0.0.1:{port}", house, engine, first.secret)
+        yield Hub(f"http://127.0.0.1:{port}", house, engine, first.secret, front)
     finally:
         server.should_exit = True
         thread.join(30)

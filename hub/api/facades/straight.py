@@ -13,29 +13,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
-from hub.api.facades.exchange import DEADLINE, LARGE_BYTES, count, deadline_s
+from hub.api.facades.exchange import DEADLINE, LARGE_BYTES, Call, count, deadline_s
 from hub.api.facades.hot import Answer, foreseen
 from hub.domain.errors import HubError
 from hub.domain.names import Reference
-from hub.domain.signatures import Signature
 from hub.engine.engine import Inferred
 from hub.protocol.frames import Tensor
 from hub.services.house import House
 from hub.services.predict import Servable
 
 
-class Asked(Protocol):
-    """What a codec makes of a body."""
-
-    @property
-    def signature(self) -> Signature:
-        """The signature to run."""
-        ...
-
-    @property
-    def tensors(self) -> tuple[Tensor, ...]:
-        """Its inputs, in the signature's order."""
-        ...
+class Asked(Call, Protocol):
+    """A call that says how urgent it is."""
 
     @property
     def priority(self) -> int:
