@@ -118,8 +118,7 @@ class Asking(ABC, Generic[AnyPost]):
             link.withdraw(number)
 
         try:
-            deadline_at = asyncio.get_running_loop().time() + deadline_s
-            number = link.start(_infer(target, signature, priority), inputs, deadline_at, done)
+            number = link.start(_infer(target, signature, priority), inputs, link.now + deadline_s, done)
         except HubError:
             self._leave()
             return None
@@ -183,7 +182,7 @@ class Asking(ABC, Generic[AnyPost]):
         if reply.header.get("not_loaded"):
             link.loaded = reply.header["resident"]
             return None
-        note_reply(target.digest, target.digests[0], link.device, reply.header)
+        note_reply(target.digest, target.digests[0], link.device, reply.facts)
         return list(reply.tensors)
 
     async def _post_for(self, target: Target) -> AnyPost:

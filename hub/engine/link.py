@@ -92,6 +92,11 @@ class Link:
         """Whether nothing will come any more."""
         return self._ended.is_set()
 
+    @property
+    def now(self) -> float:
+        """The loop's time; asking for the running loop instead would ask the system for the process as well."""
+        return self._loop.time()
+
     async def listen(self) -> None:
         """Wait until the stream ends; then every call that waits is lost."""
         await self._ended.wait()
@@ -132,7 +137,7 @@ class Link:
         if self._ended.is_set():
             raise verdict(None, self._number, 0, header)
         request_id = self._next_id
-        buffers = encode_frame({**header, "id": request_id}, tensors)
+        buffers = encode_frame(header, tensors, number=request_id)
         self._next_id += 1
         deadline = self._loop.call_at(deadline_at, self._expire, request_id)
         self._waiting[request_id] = _Waiting(tell, deadline, header)
@@ -187,7 +192,7 @@ class Link:
 
     def _take(self, frames: list[Frame]) -> None:
         for frame in frames:
-            request_id = frame.header.get("id", 0)
+            request_id = frame.number
             if not request_id:
                 self.loaded = frame.header.get("resident", self.loaded)
                 self._number = frame.header.get("stream", self._number)
@@ -221,7 +226,7 @@ class Link:
         waiting.tell = None
         waiting.deadline.cancel()
         if not self.is_ended:
-            self._stream.send(encode_frame({"op": "cancel", "id": request_id}))
+            self._stream.send(encode_frame({"op": "cancel"}, number=request_id))
             due = max(waiting.deadline.when(), self._loop.time()) + self._grace_s
             self._overdue[request_id] = self._loop.call_at(due, self._report_stuck)
         self._wake()

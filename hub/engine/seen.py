@@ -18,21 +18,21 @@ def note_load(seconds: float) -> None:
         times.load_s = seconds
 
 
-def note_reply(digest: str, feeding: str, device: str, header: Mapping[str, Any]) -> None:
+def note_reply(digest: str, feeding: str, device: str, facts: Mapping[str, Any]) -> None:
     """A worker has answered.
 
     Args:
         digest: The version that was asked.
         feeding: The one it counts as: its trunk, or itself.
         device: The worker's.
-        header: Of its reply.
+        facts: Of its reply.
     """
-    if "batch" in header:
-        _observe(feeding, header["batch"])
-    if "traced" in header:
-        traced = header["traced"]
-        facts = {"hub.version": digest, "hub.batch.id": traced["batch"], "hub.batch.rows": traced["rows"]}
-        tracing.note_batch(traced["waited_s"], traced["computed_s"], facts)
+    if "batch" in facts:
+        _observe(feeding, facts["batch"])
+    if "traced" in facts:
+        traced = facts["traced"]
+        told = {"hub.version": digest, "hub.batch.id": traced["batch"], "hub.batch.rows": traced["rows"]}
+        tracing.note_batch(traced["waited_s"], traced["computed_s"], told)
         times = timing.wanted()
         if times is not None:
             times.queue_s, times.compute_s, times.device = traced["waited_s"], traced["computed_s"], device

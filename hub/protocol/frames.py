@@ -1,9 +1,13 @@
 """Frames: how tensors travel between a hub and its workers, over any byte stream.
 
-One frame is an 8-byte big-endian length of all that follows, a 4-byte big-endian length of the header, the header
-(a JSON object), and the raw bytes of the tensors that the header's ``tensors`` list announces, in order. The bytes of
-a tensor are the Open Inference Protocol's binary representation: little-endian, row-major; each element of a string
-tensor is a 4-byte little-endian length and its bytes.
+One frame is an 8-byte length of all that follows, an 8-byte number, the 4-byte lengths of the header and of the facts
+(all big-endian), the header (a JSON object), the facts (another one, or nothing), and the raw bytes of the tensors that
+the header's ``tensors`` list announces, in order. The bytes of a tensor are the Open Inference Protocol's binary
+representation: little-endian, row-major; each element of a string tensor is a 4-byte little-endian length and its
+bytes.
+
+What differs from one request to the next is the number, and in the facts: whoever asks the same again sends the same
+header, byte for byte, and one that was read before is known.
 
 Laws: ``decode_frame(b"".join(encode_frame(h, t))[8:])`` gives ``h`` and ``t`` back; decoding copies no tensor bytes; a
 malformed frame is an ``InvalidTensor``, one beyond the limit a ``TooLarge``, never another error.
@@ -14,7 +18,7 @@ Source: Open Inference Protocol v2, "Binary Tensor Data Extension".
 import math
 import struct
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -26,8 +30,10 @@ from hub.domain.tensors import BY_NAME
 MAX_FRAME_BYTES = 256 << 20
 MAX_RANK = 32
 _LENGTH = struct.Struct(">Q")
-_HEADER_LENGTH = struct.Struct(">I")
+_LEAD = struct.Struct(">QII")
 _ELEMENT_LENGTH = struct.Struct("<I")
+_MAX_KNOWN = 1_024
+_MAX_KNOWN_BYTES = 4_096
 Buffer = bytes | bytearray | memoryview
 
 
@@ -53,12 +59,35 @@ class Tensor:
         return math.prod(self.shape)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: that takes three times as long to make
 class Frame:
-    """A decoded frame: what the header says, and the tensors."""
+    """A decoded frame.
 
-    header: dict[str, Any]
+    Attributes:
+        header: What it says; shared with other frames, so nobody changes it.
+        tensors: What comes with it.
+        number: Of the request that it is, or answers; 0 where it is neither.
+        facts: What it says beside.
+        head: The header's bytes; frames with the same ones differ in their number, facts and tensors' bytes alone.
+    """
+
+    header: Mapping[str, Any]
     tensors: tuple[Tensor, ...] = ()
+    number: int = 0
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    head: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class _Head:
+    """A header that was read: its bytes, what it says, and of each tensor the name, type, shape and bytes."""
+
+    data: bytes
+    says: Mapping[str, Any]
+    tensors: tuple[tuple[str, str, tuple[int, ...], int], ...]
+
+
+_known: dict[bytes, _Head] = {}
 
 
 def pack_strings(array: np.ndarray) -> bytes:
@@ -107,7 +136,7 @@ def to_numpy(tensor: Tensor) -> np.ndarray:
     Raises:
         InvalidTensor: The bytes do not make that dtype and shape, or NumPy has no such type here.
     """
-    _check_bytes(tensor)
+    check_bytes(tensor)
     if tensor.dtype == "string":
         return _unpacked(tensor).reshape(tensor.shape)
     return np.frombuffer(tensor.data, dtype=numpy_dtype(tensor.dtype)).reshape(tensor.shape)
@@ -152,7 +181,12 @@ def numpy_dtype(name: str) -> np.dtype:
         raise InvalidTensor(f"Tensors of type {name!r} cannot be read here.", got=name) from error
 
 
-def _check_bytes(tensor: Tensor) -> None:
+def check_bytes(tensor: Tensor) -> None:
+    """Refuse what has not the bytes that its type and shape take; of strings only ``to_numpy`` can tell.
+
+    Raises:
+        InvalidTensor: It has more or fewer, or a type that no tensor has.
+    """
     known = BY_NAME.get(tensor.dtype)
     if known is None or (known.size_bytes == 0 and known.name != "string"):
         raise InvalidTensor(
@@ -167,22 +201,39 @@ def _check_bytes(tensor: Tensor) -> None:
 
 
 def encode_frame(
-    header: Mapping[str, Any], tensors: Sequence[Tensor] = (), *, limit: int = MAX_FRAME_BYTES
+    header: Mapping[str, Any],
+    tensors: Sequence[Tensor] = (),
+    *,
+    number: int = 0,
+    facts: Mapping[str, Any] | None = None,
+    limit: int = MAX_FRAME_BYTES,
 ) -> list[Buffer]:
     """The buffers of one frame, for ``writelines``; tensor bytes are not copied.
+
+    Args:
+        header: What the frame says, most often the same.
+        tensors: What comes with it.
+        number: Of the request; 0 where there is none.
+        facts: What else it says, which is hardly ever the same.
+        limit: Bytes of the largest frame.
 
     Raises:
         TooLarge: The frame would be longer than ``limit`` bytes.
     """
-    announced = [[tensor.name, tensor.dtype, tensor.shape, len(tensor.data)] for tensor in tensors]
+    announced, size = [], _LEAD.size
+    for tensor in tensors:
+        count = len(tensor.data)
+        announced.append((tensor.name, tensor.dtype, tensor.shape, count))
+        size += count
     head = orjson.dumps({**header, "tensors": announced})
-    size = _HEADER_LENGTH.size + len(head) + sum(len(tensor.data) for tensor in tensors)
+    beside = orjson.dumps(facts) if facts else b""
+    size += len(head) + len(beside)
     if size > limit:
         raise TooLarge(
             f"{size} bytes of tensors are more than the {limit} that fit into one message.", limit_bytes=limit
         )
-    lead = _LENGTH.pack(size) + _HEADER_LENGTH.pack(len(head)) + head
-    return [lead, *(tensor.data for tensor in tensors)]
+    lead = _LENGTH.pack(size) + _LEAD.pack(number, len(head), len(beside)) + head + beside
+    return [lead, *[tensor.data for tensor in tensors]]
 
 
 def decode_frame(body: Buffer) -> Frame:
@@ -192,36 +243,50 @@ def decode_frame(body: Buffer) -> Frame:
         InvalidTensor: The bytes are not a frame.
     """
     view = memoryview(body).toreadonly()
-    header, at = _decode_header(view)
+    if len(view) < _LEAD.size:
+        raise InvalidTensor("The frame ends before its header.")
+    number, head_size, facts_size = _LEAD.unpack_from(view)
+    facts_at = _LEAD.size + head_size
+    at = facts_at + facts_size
+    if at > len(view):
+        raise InvalidTensor("The frame ends within its header.")
+    head = _read_head(bytes(view[_LEAD.size : facts_at]))
     tensors: list[Tensor] = []
-    announced = header.pop("tensors", [])
-    if not isinstance(announced, list):
-        raise InvalidTensor("The frame's header announces no list of tensors.")
-    for entry in announced:
-        name, dtype, shape, size = _announced(entry)
-        if at + size > len(view):
+    for name, dtype, shape, size in head.tensors:
+        end = at + size
+        if end > len(view):
             raise InvalidTensor(f"The frame ends within tensor {name!r}.", tensor=name)
-        tensors.append(Tensor(name, dtype, shape, view[at : at + size]))
-        at += size
+        tensors.append(Tensor(name, dtype, shape, view[at:end]))
+        at = end
     if at != len(view):
         raise InvalidTensor(f"{len(view) - at} bytes follow the last tensor of the frame.")
-    return Frame(header, tuple(tensors))
+    facts = _json_object(view[facts_at : facts_at + facts_size], "facts") if facts_size else {}
+    return Frame(head.says, tuple(tensors), number, facts, head.data)
 
 
-def _decode_header(view: memoryview) -> tuple[dict[str, Any], int]:
-    if len(view) < _HEADER_LENGTH.size:
-        raise InvalidTensor("The frame ends before its header.")
-    (size,) = _HEADER_LENGTH.unpack_from(view)
-    end = _HEADER_LENGTH.size + size
-    if end > len(view):
-        raise InvalidTensor("The frame ends within its header.")
+def _read_head(data: bytes) -> _Head:
+    head = _known.get(data)
+    if head is None:
+        says = _json_object(data, "header")
+        announced = says.pop("tensors", [])
+        if not isinstance(announced, list):
+            raise InvalidTensor("The frame's header announces no list of tensors.")
+        head = _Head(data, says, tuple(map(_announced, announced)))
+        if len(data) <= _MAX_KNOWN_BYTES:
+            if len(_known) >= _MAX_KNOWN:
+                _known.clear()
+            _known[data] = head
+    return head
+
+
+def _json_object(data: Buffer, what: str) -> dict[str, Any]:
     try:
-        header = orjson.loads(view[_HEADER_LENGTH.size : end])
+        says = orjson.loads(data)
     except orjson.JSONDecodeError as error:
-        raise InvalidTensor(f"The frame's header is not JSON: {error}.") from error
-    if not isinstance(header, dict):
-        raise InvalidTensor("The frame's header is not a JSON object.")
-    return header, end
+        raise InvalidTensor(f"The frame's {what} is not JSON: {error}.") from error
+    if not isinstance(says, dict):
+        raise InvalidTensor(f"The frame's {what} is not a JSON object.")
+    return says
 
 
 def _announced(entry: Any) -> tuple[str, str, tuple[int, ...], int]:

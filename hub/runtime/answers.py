@@ -11,10 +11,12 @@ import tensorflow as tf
 
 from hub.domain.errors import OutputTooLarge
 from hub.protocol.frames import Tensor, from_numpy
+from hub.runtime.batches import rows_of
 from hub.runtime.limits import AnswerLimits
 from hub.runtime.servable import Value, as_array
 
 _LENGTH_BYTES = 4  # before each element of a string tensor
+_PLAIN = "biufc"  # kinds of types whose elements take the same bytes each
 
 
 def as_tensors(
@@ -45,6 +47,33 @@ def as_tensors(
             size += sum(map(len, array.flat))
             _require(size, limits.size_bytes, "bytes", name)
     return [from_numpy(prefix + name, array) for name, array in arrays.items()]
+
+
+def rows_as_tensors(
+    values: Mapping[str, Value], places: Sequence[tuple[int, int]], limits: AnswerLimits
+) -> list[list[Tensor]]:
+    """Some rows of the outputs of a batch as tensors, for each of those who asked; see `as_tensors`.
+
+    Args:
+        values: By name: [rows, …], as many rows as ``places`` have together.
+        places: The first row of each, and the row after its last.
+        limits: What the answer to each may have.
+    """
+    arrays = {name: as_array(value) for name, value in values.items()}
+    most = max([end - begin for begin, end in places])
+    size = sum([array[:1].nbytes for array in arrays.values()]) * most
+    elements = sum([array[:1].size for array in arrays.values()]) * most
+    is_plain = all(array.dtype.kind in _PLAIN for array in arrays.values())
+    if not is_plain or size > limits.size_bytes or elements > limits.elements:
+        return [as_tensors(rows_of(arrays, begin, end), limits) for begin, end in places]
+    answers: list[list[Tensor]] = [[] for _ in places]
+    for name, array in arrays.items():
+        whole = from_numpy(name, array)
+        rest, row_bytes = whole.shape[1:], array[:1].nbytes
+        for answer, (begin, end) in zip(answers, places, strict=True):
+            data = whole.data[begin * row_bytes : end * row_bytes]
+            answer.append(Tensor(name, whole.dtype, (end - begin, *rest), data))
+    return answers
 
 
 def _announced(value: Value) -> tuple[int, int]:

@@ -25,7 +25,7 @@ Hello = Callable[[], dict[str, Any]]
 
 def number_of(stream: int, frame: Frame) -> int:
     """What a request on a stream is known by."""
-    return stream << _ID_BITS | int(frame.header["id"])
+    return stream << _ID_BITS | frame.number
 
 
 def stream_of(number: int) -> int:
@@ -76,7 +76,7 @@ class Askers:
 
     def tell(self, number: int, facts: Mapping[str, Any]) -> None:
         """Answer a request with facts."""
-        self.send(stream_of(number), encode_frame({"id": id_of(number), **facts}))
+        self.send(stream_of(number), encode_frame(facts, number=id_of(number)))
 
     def tell_all(self, news: Mapping[str, Any]) -> None:
         """Tell everybody something that nobody asked."""

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from hub.domain.signatures import pair_features
-from hub.protocol.frames import Tensor, to_numpy
-from hub.runtime.answers import as_tensors
-from hub.runtime.batches import padded_size, require_rows, rows_of, spans, stack
+from hub.protocol.frames import Tensor
+from hub.runtime.answers import as_tensors, rows_as_tensors
+from hub.runtime.batches import padded_size, require_rows, rows_of, spans, stack, stack_tensors
 from hub.runtime.limits import AnswerLimits
 from hub.runtime.marks import UNMARKED, Mark
 from hub.runtime.servable import Servable, Value, as_array, signature_of
@@ -35,7 +35,7 @@ class Call:
         return pair_features(trunk, signature_of(self.servable.order, self.signature))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: that takes three times as long to make
 class Job:
     """A request to compute.
 
@@ -91,11 +91,13 @@ def _together(
 ) -> list[Answers]:
     mark.at(feeding.servable.order.digest)
     mark.request(jobs[0].id if len(jobs) == 1 else 0)
-    inputs = stack([{tensor.name: to_numpy(tensor) for tensor in job.tensors} for job in jobs])
+    inputs = stack_tensors([job.tensors for job in jobs])
     outputs = _run(feeding, inputs, sum(job.rows for job in jobs), sizes)
     places = list(spans([job.rows for job in jobs]))
     if not any(job.heads for job in jobs):
-        return [as_tensors(values, limits) for values in _cut(feeding, outputs, places)]
+        if len(places) > 1 and feeding.has_independent_rows:
+            return rows_as_tensors(outputs, places, limits)
+        return [as_tensors(outputs, limits)]
     answers: list[Answers] = [[] for _ in jobs]
     if len(jobs) > 1:
         outputs = {name: as_array(value) for name, value in outputs.items()}

@@ -3,10 +3,10 @@
 The event loop reads, writes and decides; device threads, one for each stream of the device, call TensorFlow; what is
 loaded is loaded beside them. Messages by their ``op``: ``load`` (``orders``, ``is_tuned``), ``infer`` (``digest``,
 ``trunk``, ``signature``, ``priority``, tensors; or ``trunk`` and ``heads``, pairs of digest and signature, for many
-heads at once) and ``cancel`` (the ``id`` of a request, which is dropped if it waits still). Every ``load`` and
-``infer`` gets exactly one reply with its ``id``: tensors, or a ``problem``, or ``not_loaded``, or ``cancelled``; one
+heads at once) and ``cancel`` (with the number of a request, which is dropped if it waits still). Every ``load`` and
+``infer`` gets exactly one reply with its number: tensors, or a ``problem``, or ``not_loaded``, or ``cancelled``; one
 that ``is_traced`` is told of its batch as well. The first frame tells the worker's ``budget_bytes``, what is
-``resident``, and the number of the ``stream``; others with the id 0 tell what is resident now, how a version was
+``resident``, and the number of the ``stream``; others with the number 0 tell what is resident now, how a version was
 ``tuned``, and of ``leaked_bytes``.
 
 The stream of the engine that started the worker is there from the beginning. Those of other processes that ask come
@@ -23,7 +23,7 @@ import asyncio
 import os
 import socket
 import time
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -34,7 +34,7 @@ import structlog
 import uvloop
 
 from hub.domain.errors import HubError
-from hub.protocol.frames import Buffer, Frame, Tensor, encode_frame
+from hub.protocol.frames import Buffer, Frame, Tensor, check_bytes, encode_frame
 from hub.protocol.problems import to_problem
 from hub.runtime.askers import ENGINE, Askers, id_of, number_of, stream_of
 from hub.runtime.batches import has_rows
@@ -97,7 +97,7 @@ class Worker:
         self._streams = ThreadPoolExecutor(self._idle, thread_name_prefix="device")
         self._queues: Queues[Job] = Queues(delay_s)
         self._timer: asyncio.TimerHandle | None = None
-        self._places: dict[Hashable, _Place] = {}
+        self._places: dict[bytes, _Place] = {}
         self._held: dict[int, tuple[Resident, ...]] = {}
         self._loads: set[asyncio.Task[None]] = set()
         self._seconds: dict[str, float] = {}
@@ -152,7 +152,7 @@ class Worker:
         self._residents.let_go(self._held.pop(request_id))
         return True
 
-    async def _load(self, request_id: int, header: dict[str, Any]) -> None:
+    async def _load(self, request_id: int, header: Mapping[str, Any]) -> None:
         try:
             orders = [Order.parse(order) for order in header["orders"]]
             await self._residents.load(orders, is_tuned=header.get("is_tuned", False), request=request_id)
@@ -173,11 +173,10 @@ class Worker:
 
     def _infer(self, request_id: int, frame: Frame) -> None:
         header = frame.header
-        wanted = header.get("heads") or ((header["digest"], header["signature"]),)
         try:
-            place = self._place(header["trunk"], tuple(map(tuple, wanted)), frame.tensors)
+            place = self._place(frame)
         except Exception as error:  # noqa: BLE001 - whatever is wrong with one request must not end the others
-            self._fail(request_id, error, wanted[0][1])
+            self._fail(request_id, error, _wanted(header)[0][1])
             return
         if place is None:
             self._askers.tell(request_id, {"not_loaded": True, "resident": self._residents.sizes})
@@ -189,23 +188,20 @@ class Worker:
         self._held[request_id] = self._residents.hold(place.residents)
         self._queues.add(place.lane, job, now)
 
-    def _place(
-        self, trunk: str | None, wanted: tuple[tuple[str, str], ...], tensors: Sequence[Tensor]
-    ) -> _Place | None:
-        """Where requests of this form go; None where something is not loaded."""
-        form = tuple((tensor.name, tensor.dtype, tensor.shape) for tensor in tensors)
-        key = (trunk, wanted, form)
-        place = self._places.get(key)
+    def _place(self, frame: Frame) -> _Place | None:
+        """Where a request goes, as all with its head do; None where something is not loaded."""
+        place = self._places.get(frame.head)
         if place is None or any(resident.is_evicted for resident in place.residents):
+            trunk, wanted = frame.header["trunk"], _wanted(frame.header)
             needed = [*([trunk] if trunk else ()), *(digest for digest, _ in wanted)]
             if not self._residents.has(*needed):
                 return None
             if len(self._places) >= _MAX_REMEMBERED:
                 self._forget_places()
-            place = self._places[key] = self._find_place(trunk, wanted, tensors)
+            place = self._places[frame.head] = self._find_place(trunk, wanted, frame.tensors)
         return place
 
-    def _find_place(self, trunk: str | None, wanted: tuple[tuple[str, str], ...], tensors: Sequence[Tensor]) -> _Place:
+    def _find_place(self, trunk: str | None, wanted: Sequence[tuple[str, str]], tensors: Sequence[Tensor]) -> _Place:
         residents = [self._residents.of(digest) for digest, _ in wanted]
         calls = [_call(resident, name) for resident, (_, name) in zip(residents, wanted, strict=True)]
         if trunk is None or residents[0].servable.order.trunk_signature is None:
@@ -217,6 +213,8 @@ class Worker:
                 head.features(feeding)
         signature = signature_of(feeding.servable.order, feeding.signature)
         check_specs(signature, {tensor.name: (tensor.dtype, tensor.shape) for tensor in tensors})
+        for tensor in tensors:
+            check_bytes(tensor)
         counts_rows = bool(tensors) and has_rows(signature)
         max_rows = 0
         if _may_join(feeding, heads) and len({tensor.shape[0] for tensor in tensors}) == 1:
@@ -293,6 +291,12 @@ class Worker:
         self._askers.send(stream_of(request_id), _encoded(request_id, error, {}, signature))
 
 
+def _wanted(header: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The versions that are asked, each with its signature."""
+    wanted = header.get("heads") or ((header["digest"], header["signature"]),)
+    return [(digest, signature) for digest, signature in wanted]
+
+
 def _call(resident: Resident, name: str) -> Call:
     signature_of(resident.servable.order, name)
     return Call(resident.servable, name, resident.choices.get(name, _NO_CHOICE).has_independent_rows)
@@ -308,11 +312,11 @@ def _may_join(feeding: Call, heads: Sequence[Call]) -> bool:
 def _encoded(request_id: int, answer: Answers | Exception, facts: dict[str, Any], signature: str) -> list[Buffer]:
     try:
         if not isinstance(answer, Exception):
-            return encode_frame({"id": id_of(request_id), **facts}, answer)
+            return encode_frame({}, answer, number=id_of(request_id), facts=facts)
     except HubError as error:
         answer = error
     _log.info("request.failed", signature=signature, error=f"{type(answer).__name__}: {answer}"[:2000])
-    return encode_frame({"id": id_of(request_id), "problem": to_problem(model_failed(answer, signature))})
+    return encode_frame({"problem": to_problem(model_failed(answer, signature))}, number=id_of(request_id))
 
 
 async def run(options: argparse.Namespace) -> None:

@@ -15,6 +15,7 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -73,12 +74,13 @@ class Zygote:
         if frame is None:
             return False
         if frame.header["op"] == "probe":
-            self._fork(frame.header)
+            self._fork(frame)
         else:
-            self._kill(frame.header["id"])
+            self._kill(frame.number)
         return True
 
-    def _fork(self, request: dict[str, Any]) -> None:
+    def _fork(self, frame: Frame) -> None:
+        request = frame.header
         limits = Limits(**request["limits"])
         parent = os.getpid()
         pid = os.fork()
@@ -86,7 +88,7 @@ class Zygote:
             self._socket.close()
             _probe_and_exit(request, limits, parent)
         deadline = time.monotonic() + limits.wall_s
-        self._children[os.pidfd_open(pid)] = _Running(request["id"], pid, deadline)
+        self._children[os.pidfd_open(pid)] = _Running(frame.number, pid, deadline)
 
     def _reap(self, watched: int) -> None:
         child = self._children.pop(watched)
@@ -97,7 +99,7 @@ class Zygote:
             ending = Ending("timeout") if is_overdue else Ending("signal", os.WTERMSIG(status))
         else:
             ending = Ending("exit", os.WEXITSTATUS(status))
-        self._socket.sendall(b"".join(encode_frame({"id": child.request_id, "ending": asdict(ending)})))
+        self._socket.sendall(b"".join(encode_frame({"ending": asdict(ending)}, number=child.request_id)))
 
     def _kill_overdue(self) -> None:
         for child in self._children.values():
@@ -136,7 +138,7 @@ def _kill_group(pid: int) -> None:
             continue
 
 
-def _probe_and_exit(request: dict[str, Any], limits: Limits, parent: int) -> None:
+def _probe_and_exit(request: Mapping[str, Any], limits: Limits, parent: int) -> None:
     """What a child does; never returns."""
     code = _FAILED
     try:

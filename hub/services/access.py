@@ -23,8 +23,12 @@ from hub.settings import Anonymous
 from hub.storage.catalog import Catalog, Transaction
 
 TOUCH_EVERY = timedelta(minutes=5)
-_SCOPES: dict[Anonymous, Scope | None] = {"none": None, "read": Scope.READ, "all": Scope.WRITE}
 _REMEDY = "Run `hub login URL`, or send `Authorization: Bearer TOKEN` with a token of this hub."
+_ANONYMOUS: dict[Anonymous, Principal] = {
+    "none": Principal(name="anonymous", scope=None, is_anonymous=True, roles=NO_ROLES),
+    "read": Principal(name="anonymous", scope=Scope.READ, is_anonymous=True, roles=NO_ROLES),
+    "all": Principal(name="anonymous", scope=Scope.WRITE, is_anonymous=True),
+}
 _REPORTER = Principal(name="anybody", scope=None, is_anonymous=True)
 
 
@@ -69,8 +73,7 @@ class Access:
             return self._principal(_bearer(authorization))
         if session:
             return self._signed_in(session)
-        roles = None if self.anonymous == "all" else NO_ROLES
-        return Principal(name="anonymous", scope=_SCOPES[self.anonymous], is_anonymous=True, roles=roles)
+        return _ANONYMOUS[self.anonymous]
 
     def remembers(self, authorization: str | None) -> bool:
         """Whether `authenticate` would answer at once, without the database."""

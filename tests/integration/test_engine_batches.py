@@ -9,14 +9,15 @@ import pytest
 import tensorflow as tf
 import uvloop
 
-from hub.domain.errors import InvalidModel, OutputTooLarge
+from hub.domain.errors import InvalidModel, InvalidTensor, OutputTooLarge
 from hub.domain.signatures import Signature
 from hub.domain.tensors import TensorSpec
 from hub.engine.engine import Target
 from hub.engine.local import LocalEngine
 from hub.engine.supervisor import Batching
-from hub.protocol.frames import from_numpy, to_numpy
-from hub.runtime.answers import as_tensors
+from hub.protocol.frames import Tensor, from_numpy, to_numpy
+from hub.runtime.answers import as_tensors, rows_as_tensors
+from hub.runtime.batches import rows_of
 from hub.runtime.computing import Call, Job, compute
 from hub.runtime.limits import AnswerLimits
 from hub.runtime.orders import Order
@@ -117,6 +118,36 @@ def test_an_answer_has_the_bytes_that_it_is_counted_with(value: Value, size: int
         as_tensors({"y": value}, AnswerLimits(size_bytes=size - 1))
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        np.arange(24, dtype=np.float64).reshape(4, 3, 2)[:, ::2],
+        np.zeros((4, 0), np.float32),
+        np.array([b"a", b"", b"cd\0", b"e"], object),
+        tf.constant([[True], [False], [True], [True]]),
+        tf.cast([1, 2, 3, 4], tf.bfloat16),
+    ],
+)
+def test_rows_of_a_batch_are_answers_as_they_would_be_by_themselves(value: Value) -> None:
+    places = [(0, 1), (1, 1), (1, 4)]
+    values = {"y": value, "z": np.arange(4)}
+    answers = rows_as_tensors(values, places, AnswerLimits())
+    alone = [as_tensors(rows_of(values, begin, end), AnswerLimits()) for begin, end in places]
+    for got, expected in zip(answers, alone, strict=True):
+        assert [(one.name, one.dtype, one.shape, bytes(one.data)) for one in got] == [
+            (one.name, one.dtype, one.shape, bytes(one.data)) for one in expected
+        ]
+
+
+def test_strings_that_are_not_well_formed_reach_nobody_else() -> None:
+    lengths = Counted(lambda words: np.array([[len(word)] for word in words]))
+    two, none = b"\x01\0\0\0a\x01\0\0\0b", b""
+    jobs = [Job(number, 1, 0, (Tensor("x", "string", (1,), data),)) for number, data in enumerate((two, none))]
+    answers = compute(Call(lengths, "f", True), jobs)
+    assert [type(answer) for answer in answers] == [InvalidTensor, InvalidTensor]
+    assert lengths.rows == []
+
+
 def test_one_input_may_be_answered_by_many_heads() -> None:
     trunk = Counted(lambda x: x * 2, given="features")
     heads = [Call(Counted(lambda x, by=by: x + by, taken="features"), "f", True) for by in range(3)]
@@ -208,6 +239,25 @@ def test_a_crowd_that_asks_a_trunk_and_its_heads_is_answered_as_each_alone(
     assert _batches() - before < 50, "requests were hardly ever computed together"
     workers = engine.status().workers
     assert set(workers[0].loaded) == {target.digest for target in targets}
+
+
+def test_a_tensor_with_bytes_too_few_is_refused_and_its_company_answered(
+    running: tuple[asyncio.Runner, LocalEngine, list[Target]],
+) -> None:
+    runner, engine, targets = running
+    runner.run(engine.load(targets[0]))
+    good = from_numpy("inputs", np.ones((1, 2), np.float32))
+    short, long = (Tensor("inputs", "float32", (1, 2), bytes(count)) for count in (4, 12))
+
+    async def ask() -> list[list[Tensor] | BaseException]:
+        asked = [engine.infer(targets[0], "serving_default", [tensor], 60) for tensor in (good, short, long, good)]
+        return await asyncio.gather(*asked, return_exceptions=True)
+
+    first, *refused, last = runner.run(ask())
+    assert [type(error) for error in refused] == [InvalidTensor, InvalidTensor]
+    for answer in (first, last):
+        assert isinstance(answer, list)
+        assert to_numpy(answer[0]).tolist() == [[1.0, 1.0, 2.0]]
 
 
 def test_a_delay_lets_requests_wait_for_a_full_batch(

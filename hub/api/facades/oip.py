@@ -125,6 +125,8 @@ def _decode_at_once(headers: Mapping[bytes, bytes], body: bytes, servable: Serva
 
 
 def _text_bytes(outputs: Sequence[Tensor], call: InferCall) -> int:
+    if call.is_all_binary:
+        return 0
     return sum(len(tensor.data) for tensor in outputs if not call.is_binary(tensor.name))
 
 

@@ -65,6 +65,11 @@ class InferCall:
     priority: int = 0
     timeout_s: float | None = None
 
+    @property
+    def is_all_binary(self) -> bool:
+        """Whether every output is answered in bytes."""
+        return all(want.is_binary for want in self.wanted)
+
     def is_binary(self, output: str) -> bool:
         """Whether an output is answered in bytes, if at all."""
         return all(want.is_binary for want in self.wanted if want.name == output)

@@ -56,11 +56,11 @@ class KnownHeaders:
             return None
         call, places, _ = known
         view = memoryview(body)
-        tensors = tuple(
+        tensors = [
             Tensor(tensor.name, tensor.dtype, tensor.shape, view[begin:finish])
             for tensor, (begin, finish) in zip(call.tensors, places, strict=True)
-        )
-        return InferCall(call.signature, tensors, call.wanted, call.id, call.priority, call.timeout_s)
+        ]
+        return InferCall(call.signature, tuple(tensors), call.wanted, call.id, call.priority, call.timeout_s)
 
     def _remember(self, key: tuple[str, bytes], call: InferCall, body: bytes) -> None:
         at, places = len(key[1]), {}

@@ -44,7 +44,7 @@ def talk(
                     worker_writer.close()
                     return
                 if reply is not None:
-                    worker_writer.writelines(encode_frame({"id": frame.header["id"], **reply}))
+                    worker_writer.writelines(encode_frame(reply, number=frame.number))
 
         working, listening = asyncio.create_task(work()), asyncio.create_task(link.listen())
         await ask(link, seen, stuck)
@@ -98,7 +98,7 @@ def test_the_request_that_the_worker_died_of_is_the_models_failure_and_the_other
         assert [type(answer) for answer in answers] == [WorkerLost, ModelFailed, WorkerLost]
         assert "SIGABRT" in str(answers[1])
 
-    talk(lambda frame: {"end": True} if frame.header["id"] == 3 else None, ask, know)
+    talk(lambda frame: {"end": True} if frame.number == 3 else None, ask, know)
 
 
 def test_who_gives_up_while_it_is_found_out_what_a_worker_died_of_is_told_nothing_more() -> None:
@@ -118,7 +118,7 @@ def test_who_gives_up_while_it_is_found_out_what_a_worker_died_of_is_told_nothin
         await asyncio.sleep(0.1)
         assert (told, stuck, link.in_flight) == ([], [], 0)
 
-    talk(lambda frame: {"end": True} if frame.header["id"] == 2 else None, ask, know)
+    talk(lambda frame: {"end": True} if frame.number == 2 else None, ask, know)
 
 
 def test_a_request_given_up_is_cancelled_and_not_stuck_when_the_worker_lets_go() -> None:

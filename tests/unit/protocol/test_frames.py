@@ -1,5 +1,7 @@
 """Frames: round trips, and refusals of everything that is not a frame."""
 
+import struct
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -64,7 +66,35 @@ def test_decoding_shares_the_bytes_it_was_given() -> None:
 @given(st.binary(max_size=80))
 def test_other_bytes_are_no_frame(body: bytes) -> None:
     with pytest.raises(InvalidTensor):
-        decode_frame(b"\xff" + body)
+        decode_frame(struct.pack(">QII", 1, 0xFF00, 0) + body)
+    with pytest.raises(InvalidTensor):
+        decode_frame(body[:15])
+
+
+def test_number_and_facts_differ_while_the_header_is_known() -> None:
+    tensors = [from_numpy("x", np.arange(3))]
+    first, second = (
+        decode_frame(b"".join(encode_frame({"op": "infer"}, tensors, number=number, facts=facts))[8:])
+        for number, facts in ((7, {"rows": 1}), (1 << 60, None))
+    )
+    assert (first.number, first.facts, second.number, second.facts) == (7, {"rows": 1}, 1 << 60, {})
+    assert first.header == {"op": "infer"}
+    assert first.header is second.header
+    assert first.head is second.head
+    assert to_numpy(second.tensors[0]).tolist() == [0, 1, 2]
+
+
+def test_many_headers_and_long_ones_are_read_all_the_same() -> None:
+    for length in (10, 10_000):
+        for number in range(2_000):
+            header = {"op": "x" * length, "at": number}
+            assert decode_frame(b"".join(encode_frame(header))[8:]).header == header
+
+
+@pytest.mark.parametrize("facts", [b"[]", b"{", b"1"])
+def test_facts_that_are_no_object_are_refused(facts: bytes) -> None:
+    with pytest.raises(InvalidTensor, match="facts"):
+        decode_frame(struct.pack(">QII", 1, 2, len(facts)) + b"{}" + facts)
 
 
 @given(st.integers(0, 200), st.binary(min_size=1, max_size=4))
@@ -86,7 +116,7 @@ def test_a_damaged_frame_is_refused_or_read_but_never_breaks(at: int, damage: by
 def test_a_header_that_announces_nonsense_is_refused(announced: str) -> None:
     head = announced.encode()
     with pytest.raises(InvalidTensor):
-        decode_frame(len(head).to_bytes(4, "big") + head)
+        decode_frame(struct.pack(">QII", 1, len(head), 0) + head)
 
 
 @pytest.mark.parametrize(

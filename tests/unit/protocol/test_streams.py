@@ -39,7 +39,7 @@ def receive(pieces: list[bytes], limit: int = 64 * MIB) -> tuple[list[Frame], Ex
 
 
 def frame(number: int, size: int) -> bytes:
-    return b"".join(encode_frame({"id": number}, [from_numpy("x", np.arange(size, dtype=np.uint8))]))
+    return b"".join(encode_frame({}, [from_numpy("x", np.arange(size, dtype=np.uint8))], number=number))
 
 
 @settings(max_examples=40, deadline=None)
@@ -50,7 +50,7 @@ def test_frames_arrive_whole_and_in_order_however_they_are_cut(sizes: list[int],
     pieces = [sent[begin:end] for begin, end in zip([0, *cuts], [*cuts, len(sent)], strict=True)]
     frames, trouble = receive([piece for piece in pieces if piece])
     assert trouble is None
-    assert [found.header["id"] for found in frames] == list(range(len(sizes)))
+    assert [found.number for found in frames] == list(range(len(sizes)))
     for found, size in zip(frames, sizes, strict=True):
         assert bytes(found.tensors[0].data) == np.arange(size, dtype=np.uint8).tobytes()
 
@@ -74,7 +74,7 @@ def test_frames_that_come_together_are_handed_over_together() -> None:
 
 def test_a_frame_beyond_the_limit_ends_the_stream() -> None:
     frames, trouble = receive([frame(1, 10), frame(2, 2_000)], limit=1_000)
-    assert [found.header["id"] for found in frames] == []  # it came with the one that ends the stream
+    assert [found.number for found in frames] == []  # it came with the one that ends the stream
     assert isinstance(trouble, TooLarge)
 
 
