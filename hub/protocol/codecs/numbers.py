@@ -37,10 +37,19 @@ class Numbers:
 
     text: bytes
 
-    def shape(self) -> tuple[int, ...] | None:
-        """The dimensions of the lists; None where they are not rectangular. Whether one is empty does not show here."""
-        if self.text.startswith(b"[") and self.text.count(b"[") == 1:
-            return (self.text.count(b",") + 1,)  # two passes at the speed of memory, where the outline takes a slow one
+    @property
+    def is_flat(self) -> bool:
+        """Whether no list is in it."""
+        return self.text.find(b"[", 1) < 0
+
+    def shape(self, count: int) -> tuple[int, ...] | None:
+        """The dimensions of the lists; None where they are not rectangular. Whether one is empty does not show here.
+
+        Args:
+            count: How many numbers there are in all.
+        """
+        if self.is_flat:
+            return (count,)
         found = self.text.translate(None, _NUMBER_TEXT)
         rank = len(found) - len(found.lstrip(b"["))
         if not 0 < rank <= MAX_RANK:
@@ -139,9 +148,14 @@ def _find(text: bytes, begin: int, end: int) -> tuple[int, int, Numbers] | None:
     last = text.rfind(b"]", first, min(braces, default=end)) + 1
     if last - first < _LEAST_BYTES:
         return None
-    numbers = text[first:last]
+    numbers = Numbers(text[first:last])
     # As many lists must end as begin; two values in a row are no JSON, which their reader will find.
-    return (first, last, Numbers(numbers)) if numbers.count(b"[") == numbers.count(b"]") else None
+    if numbers.is_flat:
+        is_whole = text.find(b"]", first, last) == last - 1
+    else:
+        chars = np.frombuffer(numbers.text, np.uint8)  # bytes.count looks at one after the other
+        is_whole = np.count_nonzero(chars == ord("[")) == np.count_nonzero(chars == ord("]"))
+    return (first, last, numbers) if is_whole else None
 
 
 def _parser() -> simdjson.Parser:

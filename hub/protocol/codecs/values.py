@@ -53,13 +53,12 @@ def flatten_for(spec: TensorSpec, value: Any) -> tuple[tuple[int, ...], list[Any
     rows = value if isinstance(value, list) else [value]
     if not rows or not all(isinstance(row, Numbers) for row in rows):
         return flatten(spec.name, _plain(value))
-    shapes = {row.shape() for row in rows}
-    shape = shapes.pop()
-    arrays = [row.array(spec.dtype) for row in rows] if not shapes and shape is not None else []
-    if shape is None or not arrays or any(array is None or len(array) != math.prod(shape) for array in arrays):
+    arrays = [array for row in rows if (array := row.array(spec.dtype)) is not None]
+    shapes = {row.shape(len(array)) for row, array in zip(rows, arrays, strict=False)}
+    shape = shapes.pop() if len(shapes) == 1 and len(arrays) == len(rows) else None
+    if shape is None or any(len(array) != math.prod(shape) for array in arrays):
         return flatten(spec.name, _plain(value))
-    joined = np.concatenate([array for array in arrays if array is not None])
-    return ((len(rows), *shape) if isinstance(value, list) else shape), joined
+    return ((len(rows), *shape), np.concatenate(arrays)) if isinstance(value, list) else (shape, arrays[0])
 
 
 def _plain(value: Any) -> Any:

@@ -1,6 +1,7 @@
 """Numbers that are cut out of JSON mean what they would mean in it."""
 
 import json
+import math
 from typing import Any
 
 import numpy as np
@@ -34,12 +35,12 @@ def long(value: Any) -> str:
     ],
 )
 def test_rectangular_lists_have_a_shape(value: Any, shape: tuple[int, ...]) -> None:
-    assert Numbers(json.dumps(value).encode()).shape() == shape
+    assert Numbers(json.dumps(value).encode()).shape(math.prod(shape)) == shape
 
 
 @pytest.mark.parametrize("value", [[[1, 2], [3]], [1, [2]], [[1], 2], [[[1], [2]], [[3]]], [[1, 2, 3], [4], [5, 6]]])
 def test_lists_that_are_not_rectangular_have_none(value: Any) -> None:
-    assert Numbers(json.dumps(value).encode()).shape() is None
+    assert Numbers(json.dumps(value).encode()).shape(len(json.dumps(value))) is None
 
 
 def test_long_lists_are_cut_out_wherever_they_stand() -> None:
