@@ -11,6 +11,7 @@ minimum and maximum among them; every stretch of the curve keeps its own peaks.
 import numpy as np
 
 from hub.domain.curves import Curve, Reading
+from hub.protocol.codecs.peaks import buckets_for, peaks
 from hub.protocol.codecs.points import Points
 
 _FRESH = 1_024
@@ -55,7 +56,7 @@ class Gathered:
         self._settle()
         kept = self._with_ends(self._kept)
         if len(kept) > most:
-            buckets = max(1, (most - 2) // (3 if self._not_finite else 2))
+            buckets = buckets_for(most, has_gaps=bool(self._not_finite))
             kept = self._with_ends(_peaks(kept, kept["place"] * buckets // self.count))
         kept = kept[np.argsort(kept["step"], kind="stable")]
         return Points(kept["step"].copy(), kept["wall"].copy(), kept["value"].copy())
@@ -95,11 +96,4 @@ def _reading(point: np.ndarray) -> Reading | None:
 
 def _peaks(points: np.ndarray, buckets: np.ndarray) -> np.ndarray:
     """What each bucket keeps; ``buckets`` [count] int64 says which one a point is in, and never falls."""
-    is_finite = np.isfinite(points["value"])
-    finite, other = np.flatnonzero(is_finite), np.flatnonzero(~is_finite)
-    order = finite[np.lexsort((points["value"][finite], buckets[finite]))]
-    sorted_buckets = buckets[order]
-    is_lowest = np.diff(sorted_buckets, prepend=-1) != 0
-    is_highest = np.diff(sorted_buckets, append=-1) != 0
-    _, first_other = np.unique(buckets[other], return_index=True)
-    return points[np.unique(np.concatenate([order[is_lowest], order[is_highest], other[first_other]]))]
+    return points[peaks(points["value"], buckets)]

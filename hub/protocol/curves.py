@@ -63,9 +63,13 @@ class HeadlineMetric(_Answer):
 
 
 class DrawnCurve(_Answer):
-    """A curve with its points, by rising step; ``walls`` are seconds since 1970, a value None is no finite number."""
+    """A curve with its points, by rising step; ``walls`` are seconds since 1970, a value None is no finite number.
+
+    ``is_thinned`` says that the hub has more points of it than were asked for.
+    """
 
     curve: Curve
+    is_thinned: bool = False
     steps: tuple[int, ...]
     walls: tuple[float, ...]
     values: tuple[float | None, ...]

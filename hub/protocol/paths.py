@@ -20,7 +20,7 @@ What each takes and answers (bodies are classes of ``hub.protocol.schemas`` and 
     GET    impact      (what a yank would do)                         -> Impact
     GET    curves      ?search= &after= &limit=                       -> CurvePage
     PUT    curves      PutCurves                                      -> SummariesFacts
-    GET    curve_points ?tag= &after= &limit=                         -> DrawnPage
+    GET    curve_points ?tag= &after= &limit= &most=                  -> DrawnPage
     GET    curves_csv                                                 -> text/csv
     GET    manifest                                                   -> canonical bytes
     GET    version_blob (Range)                                       -> bytes

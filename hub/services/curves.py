@@ -11,9 +11,10 @@ from math import isfinite
 
 from hub.domain.access import Principal, Scope
 from hub.domain.audit import Action
-from hub.domain.curves import MAX_POINTS_IN_ALL, Curve, SummariesFacts
+from hub.domain.curves import MAX_POINTS, MAX_POINTS_IN_ALL, Curve, SummariesFacts
 from hub.domain.errors import TooLarge
 from hub.domain.names import ModelName
+from hub.protocol.codecs.peaks import thinned
 from hub.protocol.codecs.points import Points, number_text, unpack_points
 from hub.protocol.curves import CurvePage, DrawnCurve, DrawnPage, PutCurves
 from hub.services.changes import require
@@ -101,16 +102,33 @@ class Curves:
         )
 
     def points(
-        self, principal: Principal, name: str, number: int, tag: str, *, after: int = 0, limit: int = MAX_DRAWN
+        self,
+        principal: Principal,
+        name: str,
+        number: int,
+        tag: str,
+        *,
+        after: int = 0,
+        limit: int = MAX_DRAWN,
+        most: int = MAX_POINTS,
     ) -> DrawnPage:
         """The curves of one tag with their points, by run; none where the version has no such tag.
+
+        Args:
+            principal: Who asks.
+            name: The model.
+            number: The version.
+            tag: The tag.
+            after: The position after which the page begins.
+            limit: Curves of the page.
+            most: Points of each; of more, `hub.protocol.codecs.peaks.thinned` says which stay.
 
         Raises:
             VersionNotFound: No such version of a model that the caller may see.
         """
         found = self._drawn(principal, name, number, tag=tag, after=after, limit=limit + 1)
         return DrawnPage(
-            items=tuple(_drawn(curve, points) for _, curve, points in found[:limit]),
+            items=tuple(_drawn(curve, points, most) for _, curve, points in found[:limit]),
             next=found[limit - 1][0] if len(found) > limit else None,
         )
 
@@ -134,7 +152,7 @@ class Curves:
             tx.version(model, number, principal.view)
             tag = choose(tx.newest_tags(model, [number]))
             found = tx.drawn_curves(model, number, tag=tag, limit=limit) if tag else []
-        return DrawnPage(items=tuple(_drawn(curve, unpack_points(packed)) for _, curve, packed in found))
+        return DrawnPage(items=tuple(_drawn(curve, unpack_points(packed), MAX_POINTS) for _, curve, packed in found))
 
     def rows(
         self, principal: Principal, name: str, number: int, *, tag: str | None = None
@@ -165,8 +183,11 @@ class Curves:
         return [(position, curve, unpack_points(packed)) for position, curve, packed in found]
 
 
-def _drawn(curve: Curve, points: Points) -> DrawnCurve:
+def _drawn(curve: Curve, points: Points, most: int) -> DrawnCurve:
+    is_thinned = len(points) > most
+    points = thinned(points, most)
     return DrawnCurve(
+        is_thinned=is_thinned,
         curve=curve,
         steps=tuple(points.steps.tolist()),
         walls=tuple(points.walls.tolist()),

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 import orjson
 from starlette.responses import Response, StreamingResponse
 
-from hub.domain.curves import MAX_CURVES, MAX_TAG_CHARS, Curve, SummariesFacts
+from hub.domain.curves import LEAST_POINTS, MAX_CURVES, MAX_POINTS, MAX_TAG_CHARS, Curve, SummariesFacts
 from hub.domain.errors import InvalidRequest
 from hub.domain.versions import Model
 from hub.protocol import paths
@@ -167,8 +167,9 @@ def points(visit: Visit) -> Response:
     tag, number = query.get("tag", ""), visit.number("version")
     if number is None or not tag or len(tag) > MAX_TAG_CHARS or "\0" in tag:
         raise InvalidRequest("The points of a curve are asked for with ?version=1&tag=loss.")
-    after = visit.number("after") or 0
-    page = visit.house.curves.points(visit.principal, visit.model_name, number, tag, after=after)
+    after, asked = visit.number("after") or 0, visit.number("most")
+    most = MAX_POINTS if asked is None else min(max(asked, LEAST_POINTS), MAX_POINTS)
+    page = visit.house.curves.points(visit.principal, visit.model_name, number, tag, after=after, most=most)
     body, headers = packed_for(page.model_dump_json().encode(), visit.request.headers.get("accept-encoding", ""))
     return Response(body, media_type="application/json", headers=headers)
 

@@ -7,7 +7,7 @@ from fastapi.responses import StreamingResponse
 
 from hub.api.deps import MAX_PAGE, WITHOUT_NUL, Asking, HouseDep, Name, Number
 from hub.api.routes.models import VERSION
-from hub.domain.curves import MAX_CURVES, MAX_TAG_CHARS, SummariesFacts
+from hub.domain.curves import LEAST_POINTS, MAX_CURVES, MAX_POINTS, MAX_TAG_CHARS, SummariesFacts
 from hub.protocol.codecs.drawn import csv_lines, packed_for
 from hub.protocol.curves import CurvePage, DrawnPage, PutCurves
 from hub.services.curves import MAX_DRAWN
@@ -49,9 +49,14 @@ def draw_curves(
     tag: Annotated[str, Query(min_length=1, max_length=MAX_TAG_CHARS, pattern=WITHOUT_NUL)],
     after: After = 0,
     limit: Annotated[int, Query(ge=1, le=MAX_DRAWN)] = MAX_DRAWN,
+    most: Annotated[int, Query(ge=LEAST_POINTS, le=MAX_POINTS, description="Points of each curve.")] = MAX_POINTS,
 ) -> Response:
-    """The points of the curves of one tag, one curve for each run."""
-    page = house.curves.points(asking, name, number, tag, after=after, limit=limit)
+    """The points of the curves of one tag, one curve for each run.
+
+    Of a curve with more than ``most`` points each stretch keeps its smallest and its greatest, with four digits or what
+    tells a thousandth of what the curve spans, and ``is_thinned`` is true.
+    """
+    page = house.curves.points(asking, name, number, tag, after=after, limit=limit, most=most)
     body, headers = packed_for(page.model_dump_json().encode(), request.headers.get("accept-encoding", ""))
     return Response(body, media_type="application/json", headers=headers)
 

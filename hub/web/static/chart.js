@@ -10,7 +10,9 @@ import { figures, logTicks, nearest, placeText, places, smoothed, ticks } from "
 const SVG = "http://www.w3.org/2000/svg";
 const HEIGHT = 220, LEFT = 52, RIGHT = 12, TOP = 8, BOTTOM = 22;
 const DRAG_PX = 5, MAX_PAGES = 10;
+const DRAWN_POINTS = 160; // of a curve that nobody looks at closely: one for every three pixels or so
 const COLOURS = 4, DASHES = 6;
+const READING = ["ArrowLeft", "ArrowRight", "PageUp", "PageDown", "Home", "End", "+", "=", "-", "Escape"];
 
 /** @param {string} name @param {Record<string, string|number>} attributes @param {Node[]} children */
 function svg(name, attributes, ...children) {
@@ -40,6 +42,7 @@ function swatch(index) {
 export class HubChart extends HTMLElement {
   /** @type {Options} */ #options = { x: "step", smooth: 0, log: false, hidden: new Set() };
   /** @type {Series[] | null} */ #series = null;
+  /** @type {Promise<void> | null} */ #whole = null;
   /** @type {Line[]} */ #lines = [];
   /** @type {[number, number] | null} */ #zoom = null;
   /** @type {number | null} */ #cursor = null;
@@ -92,6 +95,8 @@ export class HubChart extends HTMLElement {
     said.setAttribute("aria-live", "polite");
     this.replaceChildren(html("div", "head", title, reset), plot, html("ul", "legend"), said);
     plot.addEventListener("keydown", (event) => this.#press(event));
+    plot.addEventListener("focus", () => void this.#loadWhole());
+    plot.addEventListener("pointerenter", () => void this.#loadWhole());
     plot.addEventListener("pointermove", (event) => this.#point(event));
     plot.addEventListener("pointerleave", () => this.#read(null));
     plot.addEventListener("pointerdown", (event) => this.#drag(event));
@@ -106,22 +111,37 @@ export class HubChart extends HTMLElement {
 
   async #load() {
     try {
-      /** @type {[string, string, number][]} */ const runs = JSON.parse(this.dataset.runs ?? "[]");
-      const known = new Map(runs.map((run) => [run[0], run]));
-      /** @type {Series[]} */ const found = [];
-      for (const [number, url] of JSON.parse(this.dataset.sources ?? "[]")) {
-        for (const item of await this.#points(url)) {
-          const run = known.get(`${number}/${item.curve.run}`);
-          if (run) found.push({ key: run[0], label: run[1], index: run[2], steps: item.steps, walls: item.walls, values: item.values });
-        }
-      }
-      this.#series = found.sort((one, other) => one.index - other.index);
+      this.#series = await this.#found(`&most=${DRAWN_POINTS}`);
       this.#draw();
     } catch (error) {
       const again = html("button", "quiet", "Try again");
       again.addEventListener("click", () => void this.#load());
       this.#plot.replaceChildren(html("p", "note", `These points could not be had: ${error instanceof Error ? error.message : error}. `, again));
     }
+  }
+
+  /** @param {string} most */
+  async #found(most) {
+    /** @type {[string, string, number][]} */ const runs = JSON.parse(this.dataset.runs ?? "[]");
+    const known = new Map(runs.map((run) => [run[0], run]));
+    /** @type {Series[]} */ const found = [];
+    for (const [number, url] of JSON.parse(this.dataset.sources ?? "[]")) {
+      for (const { curve, is_thinned, steps, walls, values } of await this.#points(url + most)) {
+        const run = known.get(`${number}/${curve.run}`);
+        if (run) found.push({ key: run[0], label: run[1], index: run[2], thinned: is_thinned, steps, walls, values });
+      }
+    }
+    return found.sort((one, other) => one.index - other.index);
+  }
+
+  /** Has every point that the hub has, for whoever reads, zooms or smooths; what is drawn stays where they cannot be had. */
+  async #loadWhole() {
+    if (!this.#series?.some((series) => series.thinned)) return;
+    this.#whole ??= this.#found("").then((found) => {
+      this.#series = found;
+      this.#draw();
+    }).catch(() => undefined).finally(() => (this.#whole = null));
+    await this.#whole;
   }
 
   /** @param {string} url */
@@ -142,6 +162,7 @@ export class HubChart extends HTMLElement {
   #draw() {
     if (!this.#series || !this.#width) return;
     const { x, smooth, log, hidden } = this.#options;
+    if (smooth || this.#zoom) void this.#loadWhole();
     this.#lines = this.#series.filter((series) => !hidden.has(series.key)).map((series) => {
       const raw = log ? series.values.map((value) => (value !== null && value > 0 ? value : null)) : series.values;
       return { series, at: places(series, x), raw, smooth: smoothed(raw, smooth) };
@@ -290,22 +311,27 @@ export class HubChart extends HTMLElement {
 
   /** @param {KeyboardEvent} event */
   #press(event) {
+    if (!READING.includes(event.key) || event.ctrlKey || event.metaKey || event.altKey) return;
+    event.preventDefault();
+    void this.#loadWhole().then(() => this.#move(event.key));
+  }
+
+  /** @param {string} key */
+  #move(key) {
     const places = [...new Set(this.#lines.flatMap((line) => line.at))].filter((at) => at >= this.#low && at <= this.#high).sort((one, other) => one - other);
-    if (!places.length || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (!places.length) return;
     const last = places.length - 1, page = Math.max(1, Math.round(last / 10));
     const now = this.#cursor === null ? -1 : nearest(places, this.#cursor);
     const goals = { ArrowLeft: now < 0 ? last : now - 1, ArrowRight: now + 1, PageDown: now + page, PageUp: now < 0 ? last : now - page, Home: 0, End: last };
     const centre = this.#cursor ?? (this.#low + this.#high) / 2, half = (this.#high - this.#low) / 2;
-    if (event.key in goals) {
-      const goal = goals[/** @type {keyof typeof goals} */ (event.key)];
+    if (key in goals) {
+      const goal = goals[/** @type {keyof typeof goals} */ (key)];
       const said = this.#read(places[Math.min(last, Math.max(0, goal))]);
       const output = this.querySelector("output");
       if (output) output.textContent = said;
-    } else if (event.key === "+" || event.key === "=") this.#zoomTo(centre - half / 2, centre + half / 2);
-    else if (event.key === "-") this.#zoomTo(centre - half * 2, centre + half * 2);
-    else if (event.key === "Escape") this.#setZoom(null);
-    else return;
-    event.preventDefault();
+    } else if (key === "-") this.#zoomTo(centre - half * 2, centre + half * 2);
+    else if (key === "Escape") this.#setZoom(null);
+    else this.#zoomTo(centre - half / 2, centre + half / 2);
   }
 }
 

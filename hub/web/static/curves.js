@@ -1,7 +1,7 @@
 // @ts-check
 // The arithmetic of curves: smoothing, axes, and what lies nearest. Pure functions, no page.
 
-/** @typedef {{key: string, label: string, index: number, steps: number[], walls: number[], values: (number|null)[]}} Series */
+/** @typedef {{key: string, label: string, index: number, thinned: boolean, steps: number[], walls: number[], values: (number|null)[]}} Series */
 /** @typedef {"step" | "relative" | "wall"} Axis */
 
 const HOUR_S = 3600;

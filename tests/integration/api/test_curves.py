@@ -91,6 +91,21 @@ def test_many_points_travel_packed(shared_hub: Any, version: Any) -> None:
     assert len(answer.json()["items"][0]["steps"]) == 1_000
 
 
+def test_fewer_points_keep_what_stands_out(shared_hub: Any, version: Any) -> None:
+    values = [(n, n / 7) for n in range(300)] + [(n, 0.0) for n in range(300, 1_000)]
+    put(shared_hub, version, put_curves({("r", "loss"): values, ("s", "loss"): [(0, 1 / 3)]}).model_dump(mode="json"))
+    path = paths.curve_points(version.model, version.number)
+    few, one = get(shared_hub, path, tag="loss", most=100)["items"]
+    assert len(few["steps"]) == len(few["walls"]) == len(few["values"]) <= 100
+    assert (few["is_thinned"], one["is_thinned"]) == (True, False)
+    assert (few["steps"][0], few["steps"][-1], max(few["values"])) == (0, 999, 42.71)
+    assert one["values"] == [1 / 3]
+    (whole, _) = get(shared_hub, path, tag="loss")["items"]
+    assert (len(whole["steps"]), whole["is_thinned"]) == (1_000, False)
+    for wrong in (3, 1_001):
+        assert shared_hub.admin.http.get(path, params={"tag": "loss", "most": wrong}).status_code == 422
+
+
 def test_what_is_no_curve_is_refused_and_changes_nothing(shared_hub: Any, version: Any) -> None:
     put(shared_hub, version, put_curves(CURVES).model_dump(mode="json"))
     path = paths.curves(version.model, version.number)
