@@ -75,12 +75,13 @@ def _face_line(face: TuningFace) -> Text:
     inputs = ", ".join(f"{spec.name or 'inputs'}: {spec.dtype}{format_shape(spec.shape)}" for spec in face.inputs)
     values = " and ".join(str(value) for value in face.training_values)
     training = f", training={values}" if values else ""
+    further = "".join(f", {name}=…" if may_lack else f", {name}" for name, may_lack in (face.arguments or {}).items())
     counts = (
         f"{_count(face.variables)} variables, {_count(face.trainable_variables)} trainable, "
         f"{face.regularization_losses} regularization losses"
     )
     line = Text("tuning face ", style="bold")
-    return line.append(f"__call__({inputs}{training}) · {counts}", style="not bold")
+    return line.append(f"__call__({inputs}{training}{further}) · {counts}", style="not bold")
 
 
 def _count(number: int | None) -> str:

@@ -137,6 +137,19 @@ _TABLE = (
     ),
     InterfaceRule("face.training-added", _C, "__call__ was traced for one more value of training", "Nobody passes it."),
     InterfaceRule(
+        "face.argument-removed", _B, "An argument of __call__ beside the first is gone", "Who passes it fails."
+    ),
+    InterfaceRule(
+        "face.argument-required",
+        _B,
+        "__call__ takes one more argument that must be passed, or one that could be left out must be",
+        "Nobody passes it.",
+    ),
+    InterfaceRule(
+        "face.argument-added", _C, "__call__ takes one more argument that may be left out", "Nobody passes it."
+    ),
+    InterfaceRule("face.argument-optional", _C, "An argument that had to be passed may be left out", "All pass it."),
+    InterfaceRule(
         "face.frozen", _B, "A trunk publishes no variables, or none to train, any more", "trainable=True is refused."
     ),
     InterfaceRule("face.trainable", _C, "A trunk publishes variables to train, and had none", "Nobody trained them."),

@@ -288,6 +288,8 @@ def _face_changes(before: TuningFace | None, after: TuningFace | None) -> Iterat
         yield _change("face.training-removed", f"__call__ no longer takes training={value}")
     for value in sorted(won):
         yield _change("face.training-added", f"__call__ takes training={value}")
+    if before.arguments is not None and after.arguments is not None:
+        yield from _face_arguments(before.arguments, after.arguments)
     yield from _face_variables(before, after)
     if before.regularization_losses != after.regularization_losses:
         losses = f"from {before.regularization_losses} to {after.regularization_losses}"
@@ -317,6 +319,23 @@ def _face_outputs(before: tuple[TensorSpec, ...], after: tuple[TensorSpec, ...])
         what = f"the tensor {name} that __call__ gives" if name else "the tensor that __call__ gives"
         for kind, message in _spec_changes(was, are[name]):
             yield _change(f"face.gives-{kind}", f"{what} {message}")
+
+
+def _face_arguments(before: Mapping[str, bool], after: Mapping[str, bool]) -> Iterator[InterfaceChange]:
+    for name in sorted(before.keys() - after.keys()):
+        yield _change("face.argument-removed", f"__call__ no longer takes the argument {name}")
+    for name in sorted(after.keys() - before.keys()):
+        if after[name]:
+            yield _change("face.argument-added", f"__call__ takes the argument {name}, which may be left out")
+        else:
+            yield _change("face.argument-required", f"__call__ must be given the argument {name} too")
+    for name in sorted(before.keys() & after.keys()):
+        if before[name] and not after[name]:
+            yield _change(
+                "face.argument-required", f"__call__ must be given the argument {name}, which could be left out"
+            )
+        if after[name] and not before[name]:
+            yield _change("face.argument-optional", f"the argument {name} of __call__ may be left out")
 
 
 def _listed(specs: tuple[TensorSpec, ...]) -> str:

@@ -40,6 +40,8 @@ class TuningFace(BaseModel):
         regularization_losses: Number of functions in the list.
         outputs: The specs of what ``__call__`` gives, likewise; None where that was not written down, or cannot be
             said in tensors. Left out of JSON then, so that manifests from before it was written down keep their bytes.
+        arguments: What ``__call__`` takes beside its first argument and ``training``, and whether it may be left out;
+            None where that was not written down, and left out of JSON then, likewise.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -50,6 +52,7 @@ class TuningFace(BaseModel):
     trainable_variables: int | None
     regularization_losses: int = 0
     outputs: tuple[TensorSpec, ...] | None = Field(default=None, exclude_if=lambda value: value is None)
+    arguments: dict[str, bool] | None = Field(default=None, exclude_if=lambda value: value is None)
 
 
 def choose_signature(signatures: Mapping[str, Signature], name: str | None = None) -> Signature:

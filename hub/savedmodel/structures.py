@@ -147,11 +147,22 @@ def read_arguments(data: memoryview) -> Arguments:
     return Arguments(tuple(positional), keyword)
 
 
-def argument_names(function_spec: memoryview) -> tuple[str, ...]:
-    """The names of a function's parameters in order, without ``self``."""
+class Parameters(NamedTuple):
+    """The names of a function's positional parameters in order, without ``self``, and of all that have a default."""
+
+    names: tuple[str, ...] = ()
+    with_default: frozenset[str] = frozenset()
+
+
+def read_parameters(function_spec: memoryview) -> Parameters:
+    """Decode the ``FullArgSpec`` of a ``FunctionSpec``; what is not as Python writes it is left out."""
     full = wire.only(function_spec, 0x0A)
     spec = read_structure(full) if full is not None else None
-    listed = spec.get("args") if isinstance(spec, dict) else None
+    if not isinstance(spec, dict):
+        return Parameters()
+    listed, defaults, named = (spec.get(part) for part in ("args", "defaults", "kwonlydefaults"))
     names = [name for name in listed if isinstance(name, str)] if isinstance(listed, list | tuple) else []
+    count = len(defaults) if isinstance(defaults, list | tuple) else 0
+    with_default = {*names[max(0, len(names) - count) :], *(named if isinstance(named, dict) else ())}
     is_method = any(value for tag, value, _ in wire.fields(function_spec) if tag == 0x10)
-    return tuple(names[1:] if is_method else names)
+    return Parameters(tuple(names[1:] if is_method else names), frozenset(with_default))

@@ -5,7 +5,7 @@ Law: what is not in the object graph is not there after loading; in particular P
 Source: TF Hub's "Reusable SavedModels"; ``FullArgSpec`` of ``inspect`` as TensorFlow saves it.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from hub.domain.reports import Finding
@@ -13,7 +13,15 @@ from hub.domain.signatures import TuningFace
 from hub.domain.tensors import TensorSpec
 from hub.savedmodel.objects import ObjectGraph, SavedObject
 from hub.savedmodel.rules import clip, finding
-from hub.savedmodel.structures import Opaque, Structure, argument_names, flatten, read_arguments, read_structure
+from hub.savedmodel.structures import (
+    Opaque,
+    Parameters,
+    Structure,
+    flatten,
+    read_arguments,
+    read_parameters,
+    read_structure,
+)
 from hub.savedmodel.wire import Malformed
 
 
@@ -22,9 +30,11 @@ def read_tuning_face(objects: ObjectGraph) -> TuningFace | None:
     call = objects.child(objects.root, "__call__") if objects.nodes else None
     if call is None or call.kind != "function" or not call.function_names():
         return None
-    traces = list(_traces(objects, call))
+    spec = call.function_spec()
+    parameters = read_parameters(spec) if spec is not None else Parameters()
+    traces = list(_traces(objects, call, parameters.names))
     values = {trace.training for trace in traces if trace.training is not None}
-    shown = next((trace for trace in traces if not trace.training), traces[0] if traces else _Trace((), None, None))
+    shown = next((trace for trace in traces if not trace.training), traces[0] if traces else _Trace((), None, None, ()))
     variables = objects.items(objects.root, "variables")
     trainable = objects.items(objects.root, "trainable_variables")
     losses = objects.items(objects.root, "regularization_losses")
@@ -35,7 +45,17 @@ def read_tuning_face(objects: ObjectGraph) -> TuningFace | None:
         trainable_variables=None if trainable is None else len(trainable),
         regularization_losses=len(losses or ()),
         outputs=shown.outputs,
+        arguments=_further(traces, parameters) if traces else None,
     )
+
+
+def _further(traces: Sequence["_Trace"], parameters: Parameters) -> dict[str, bool]:
+    """What is passed beside the first argument and ``training``, and whether it may be left out."""
+    names = dict.fromkeys(name for trace in traces for name in trace.further)
+    return {
+        clip(name): name in parameters.with_default or not all(name in trace.further for trace in traces)
+        for name in names
+    }
 
 
 def tuning_functions(objects: ObjectGraph) -> Iterator[str]:
@@ -47,17 +67,16 @@ def tuning_functions(objects: ObjectGraph) -> Iterator[str]:
 
 
 class _Trace(NamedTuple):
-    """The first argument's specs, the value of ``training`` and the results' specs of a trace."""
+    """The first argument's specs, ``training``'s value, the results' specs, and the other arguments of a trace."""
 
     inputs: tuple[TensorSpec, ...]
     training: bool | None
     outputs: tuple[TensorSpec, ...] | None
+    further: tuple[str, ...]
 
 
-def _traces(objects: ObjectGraph, call: SavedObject) -> Iterator[_Trace]:
+def _traces(objects: ObjectGraph, call: SavedObject, names: tuple[str, ...]) -> Iterator[_Trace]:
     """Every trace that can be read."""
-    spec = call.function_spec()
-    names = argument_names(spec) if spec is not None else ()
     for name in call.function_names():
         trace = objects.functions.get(name)
         if trace is None or trace.arguments is None:
@@ -67,10 +86,12 @@ def _traces(objects: ObjectGraph, call: SavedObject) -> Iterator[_Trace]:
         except Malformed:
             continue
         named = arguments.by_name(names)
-        first = arguments.positional[0] if arguments.positional else _first_of(named, names)
+        fed = _first_of(named, names) if not arguments.positional or names else None
         training = named.get("training")
         is_training = training if isinstance(training, bool) else None
-        yield _Trace(_specs(flatten(first)), is_training, _results(trace.results))
+        first = arguments.positional[0] if arguments.positional else named.get(fed or "")
+        further = tuple(name for name in named if name not in (fed, "training"))
+        yield _Trace(_specs(flatten(first)), is_training, _results(trace.results), further)
 
 
 def _results(data: memoryview | None) -> tuple[TensorSpec, ...] | None:
@@ -84,9 +105,8 @@ def _results(data: memoryview | None) -> tuple[TensorSpec, ...] | None:
     return _specs(found)
 
 
-def _first_of(named: dict[str, Structure], names: tuple[str, ...]) -> Structure:
-    ordered = [named[name] for name in names if name in named] or list(named.values())
-    return ordered[0] if ordered else None
+def _first_of(named: dict[str, Structure], names: tuple[str, ...]) -> str | None:
+    return next((name for name in (*names, *named) if name in named), None)
 
 
 def _specs(found: Iterable[tuple[str, TensorSpec | Opaque]]) -> tuple[TensorSpec, ...]:

@@ -46,7 +46,7 @@ def named(*names: str) -> Contract:
 
 
 def face(*inputs: TensorSpec, training: tuple[bool, ...] = (False, True), **more: Any) -> Contract:
-    facts = {"variables": 8, "trainable_variables": 6, "outputs": (spec((None, 10)),)} | more
+    facts = {"variables": 8, "trainable_variables": 6, "outputs": (spec((None, 10)),), "arguments": {}} | more
     tuning = TuningFace(inputs=inputs or (spec(),), training_values=training, **facts)
     return contract(sig("f", {"x": spec()}, {"y": spec()}), face=tuning)
 
@@ -200,6 +200,15 @@ CHANGES: list[tuple[str, Contract, Contract, str]] = [
     ("__call__ gives any width", face(), gives_call(bare=spec((None, None))), "face.gives-widened"),
     ("__call__ gives a width at last", gives_call(bare=FREE), face(), "face.gives-narrowed"),
     ("the order of what __call__ gives", gives_call(a=LONE, b=FREE), gives_call(b=FREE, a=LONE), ""),
+    ("a hyper-parameter is gone", face(arguments={"rate": True}), face(arguments={}), "face.argument-removed"),
+    ("a hyper-parameter has another name", face(arguments={"rate": True}), face(arguments={"dropout": True}),
+     "face.argument-removed face.argument-added"),
+    ("a hyper-parameter", face(arguments={}), face(arguments={"rate": True}), "face.argument-added"),
+    ("a mask that must be passed", face(arguments={}), face(arguments={"mask": False}), "face.argument-required"),
+    ("a mask that must be passed now", face(arguments={"mask": True}), face(arguments={"mask": False}),
+     "face.argument-required"),
+    ("a mask that may be left out now", face(arguments={"mask": False}), face(arguments={"mask": True}),
+     "face.argument-optional"),
     ("another loss", face(), face(regularization_losses=2), "face.losses"),
     # A stranger's questions.
     ("any number of rows, and no fixed one", through({"x": images(9, 1)}, {"y": spec((1, 10))}),
@@ -275,11 +284,13 @@ def test_what_is_compatible_one_step_after_the_other_is_compatible_at_once():
     assert leaps == []
 
 
-def test_what_call_gives_is_not_compared_where_one_of_them_does_not_say():
-    unknown = face(outputs=None)
+def test_what_call_gives_and_takes_is_not_compared_where_one_of_them_does_not_say():
+    unknown = face(outputs=None, arguments=None)
     assert compare(unknown, face()) == compare(face(), unknown) == []
+    assert compare(unknown, face(arguments={"mask": False})) == compare(face(arguments={"mask": True}), unknown) == []
     assert "outputs" not in unknown.tuning_face.model_dump()
-    assert "outputs" in face().tuning_face.model_dump()
+    assert "arguments" not in unknown.tuning_face.model_dump()
+    assert {"outputs", "arguments"} <= face().tuning_face.model_dump().keys()
 
 
 def test_a_change_says_where_it_is():

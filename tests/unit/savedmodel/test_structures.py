@@ -3,7 +3,7 @@
 import pytest
 
 from hub.domain.tensors import TensorSpec
-from hub.savedmodel.structures import Opaque, argument_names, flatten, read_arguments, read_structure
+from hub.savedmodel.structures import Opaque, flatten, read_arguments, read_parameters, read_structure
 from hub.savedmodel.wire import Malformed
 
 
@@ -58,9 +58,11 @@ def test_arguments_of_another_form_are_malformed(write):
 def test_parameter_names_leave_self_out_of_methods(write, is_method, names):
     listed = [write.message((13, name)) for name in ("self", "x", "training")]
     values = write.message(*((1, each) for each in listed))
-    args = write.message((2, write.message((1, "args"), (2, write.message((51, values))))))
-    full = write.message((54, args))
-    assert argument_names(memoryview(write.message((1, full), (2, is_method)))) == names
+    defaults = write.structure_tuple(write.message((14, 0)))
+    args = write.message((1, "args"), (2, write.message((51, values))))
+    full = write.message((54, write.message((2, args), (2, write.message((1, "defaults"), (2, defaults))))))
+    found = read_parameters(memoryview(write.message((1, full), (2, is_method))))
+    assert (found.names, found.with_default) == (names, {"training"})
 
 
 @pytest.mark.parametrize("sizes", [(-2,), (1 << 40, 1 << 40), tuple([1] * 300)])
