@@ -10,7 +10,7 @@ import { figures, logTicks, nearest, placeText, places, smoothed, ticks } from "
 const SVG = "http://www.w3.org/2000/svg";
 const HEIGHT = 220, LEFT = 52, RIGHT = 12, TOP = 8, BOTTOM = 22;
 const DRAG_PX = 5, MAX_PAGES = 10;
-const DRAWN_POINTS = 160; // of a curve that nobody looks at closely: one for every three pixels or so
+const DRAWN_POINTS = 240; // of a curve that nobody looks at closely: two for every three pixels or so
 const COLOURS = 4, DASHES = 6;
 const READING = ["ArrowLeft", "ArrowRight", "PageUp", "PageDown", "Home", "End", "+", "=", "-", "Escape"];
 
