@@ -9,8 +9,9 @@ from pathlib import Path
 import orjson
 import pytest
 
+from hub.domain.access import HUB
 from hub.domain.reports import ProbeResult
-from tests.support.curves import write_run
+from tests.support.curves import put_curves, write_run
 
 MakeModel = Callable[..., Path]
 Hub = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -50,7 +51,7 @@ def test_what_commands_print_as_json_is_json(hub: Hub, pushed: Path, make_model:
         "pull acme/echo": "manifest",
         "token ls": 0,
         "ls": 0,
-        "versions acme/echo": 0,
+        "versions acme/echo": "items",
         f"push {make_model('other', notes=b'2')} acme/other": "version",
         "alias set acme/echo:prod 1": "aliases",
         "verify acme/echo": "is_whole",
@@ -68,6 +69,23 @@ def test_people_see_what_a_version_is(hub: Hub, pushed: Path):
         assert part in shown
     assert "acme/echo@1" in hub("versions", "acme/echo").stdout
     assert hub("ls").stdout.startswith("acme/echo\ttrunk\t-\t@1\tstable@1\t")
+
+
+def test_versions_are_listed_with_what_they_are_compared_by(hub: Hub, running, pushed: Path, make_model: MakeModel):
+    assert hub("versions", "acme/echo").stdout.endswith("\tfirst\n"), "without curves there is no such column"
+    assert orjson.loads(hub("versions", "acme/echo", "--json").stdout)["metric"] is None
+    hub("push", str(make_model("other", notes=b"2")), "acme/echo", "--message", "second")
+    curves = {(run, tag): [(0, 0.5), (9, 0.87654)] for run in ("train", "validation") for tag in ("loss", "accuracy")}
+    running.house.curves.put(HUB, "acme/echo", 1, put_curves(curves))
+    newer, older = hub("versions", "acme/echo").stdout.splitlines()
+    assert newer.endswith("\tsecond\t-")
+    assert older.endswith("\tfirst\t0.8765")
+    told = orjson.loads(hub("versions", "acme/echo", "--json").stdout)
+    assert [version["number"] for version in told["items"]] == [2, 1]
+    assert (told["metric"]["tag"], told["metric"]["run"], told["metric"]["better"]) == (
+        "accuracy", "validation", "higher"
+    )  # fmt: skip
+    assert told["metric"]["values"]["1"]["last"] == {"step": 9, "value": 0.87654}
 
 
 @pytest.mark.parametrize("more", [("--input", "[[1, 2]]"), ("--input", "-")], ids=["argument", "stdin"])
