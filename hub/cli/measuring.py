@@ -1,7 +1,7 @@
 """What ``hub versions`` makes of the metric that a hub sums versions up by.
 
-Law: all versions in a list are told the same metric, that of the newest which has one; a page of older versions that the
-hub sums up by another one adds nothing to it.
+Law: all versions in a list are told the same metric, that of the newest which has one; a page of older versions that
+the hub sums up by another one adds nothing to it.
 """
 
 from hub.client.operations import Operations
@@ -28,7 +28,7 @@ def _joined(newer: HeadlineMetric | None, older: HeadlineMetric | None) -> Headl
 
 
 def metric_head(metric: HeadlineMetric) -> str:
-    """Its name: the tag, and the run where it is not the only folder of summaries."""
+    """Its name: the tag, and the run where that is a folder with a name."""
     return metric.tag if metric.run == "." else f"{metric.tag} {metric.run}"
 
 
