@@ -50,6 +50,16 @@ def check_target(text: str) -> str:
     return str(reference)
 
 
+def check_reason(text: str) -> str:
+    """What people will read of a version that is withdrawn."""
+    from hub.client.wording import worded
+    from hub.protocol.schemas import Yank
+
+    if not text.strip():
+        raise typer.BadParameter("It is empty. Say what is wrong with the version, to those who use it.")
+    return _checked(lambda reason: worded(Yank, reason=reason).reason, text)
+
+
 def check_url(text: str) -> str:
     """A hub's address."""
     from hub.client.config import normal_url

@@ -43,15 +43,15 @@ def put_family(found: Family) -> None:
 def warn_of(impact: Impact) -> None:
     """Say what a withdrawal would do."""
     for move in impact.moves:
-        where = f"means @{move.after} instead" if move.after else "leads nowhere any more"
-        say(f"{move.reference} {where}.")
+        where = f"mean @{move.after} instead" if move.after else "lead nowhere any more"
+        say(f"{move.reference} would {where}.")
     for word, standing in (("head", impact.heads), ("version made from it", impact.derived)):
         if standing:
             names = ", ".join(version.reference for version in standing[:_SHOWN])
             more = f" and {len(standing) - _SHOWN} more" if len(standing) > _SHOWN else ""
-            say(f"Stays pinned to it and works: {word} {names}{more}.")
+            say(f"Would stay pinned to it and work: {word} {names}{more}.")
     if impact.hidden:
-        say(f"So do {impact.hidden} that you may not see.")
+        say(f"Would stay pinned to it and work: {impact.hidden} that you may not see.")
 
 
 def _state(version: object) -> str:

@@ -18,7 +18,10 @@ def ls(
     input: Annotated[  # noqa: A002 - the option's name
         str | None, typer.Option(metavar="SHAPE", help="Only those that take rows of this shape, such as 96x96x3.")
     ] = None,
-    sort: Annotated[Literal["name", "updated"], typer.Option(help="By name, or what changed last first.")] = "name",
+    sort: Annotated[
+        Literal["name", "updated", "pulls"],
+        typer.Option(help="By name, or what changed last first, or what was pulled most lately."),
+    ] = "name",
     json: JsonOption = False,
 ) -> None:
     """List models."""

@@ -51,7 +51,9 @@ def put_rows(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(*headers, box=None, pad_edge=False, header_style="bold")
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for header in headers:
+        table.add_column(Text(plain(header)))
     for row in cleaned:
         table.add_row(*(Text(cell) for cell in row))
     Console().print(table)

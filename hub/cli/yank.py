@@ -5,19 +5,19 @@ from typing import Annotated
 
 import typer
 
-from hub.cli.arguments import JsonOption, ReferenceArgument
+from hub.cli.arguments import JsonOption, ReferenceArgument, check_reason
 from hub.cli.output import put_json, say
 
 
 def yank(
     reference: ReferenceArgument,
-    reason: Annotated[str, typer.Option(help="What people who use it will read.")],
+    reason: Annotated[str, typer.Option(callback=check_reason, help="What people who use it will read.")],
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     json: JsonOption = False,
 ) -> None:
     """Withdraw a version.
 
-    Names no longer find it; its number and digest still do. Says first what that changes, and asks in a terminal.
+    Names no longer find it; its number and digest still do. Says first what that would change, and asks in a terminal.
     """
     from hub.cli.families import warn_of
     from hub.client.operations import Operations

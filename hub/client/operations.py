@@ -118,7 +118,7 @@ class Operations:
         sort: str | None = None,
         facets: Facets = ALL,
     ) -> Iterator[Model]:
-        """All models in name order, or with ``sort="updated"`` those first that changed last."""
+        """All models in name order; ``sort="updated"`` those first that changed last, ``"pulls"`` the most pulled."""
         after: str | None = None
         while True:
             page = self.models_page(owner=owner, kind=kind, search=search, sort=sort, after=after, facets=facets)

@@ -1,7 +1,8 @@
 """Metrics: what the last and the best value of a curve say of a version, and which way is better.
 
 Laws: whether a metric is better low or high is read from its name alone, and where the name says nothing, nothing is
-called better; which metric stands for a version is one rule, so that versions with the same curves are compared by it.
+called better; which metric stands for a version is one rule for every place that shows it, so that versions with the
+same curves are compared by it.
 """
 
 import re
@@ -55,13 +56,17 @@ def metric_of(curve: Curve) -> Metric:
     return Metric(last=curve.last, best=best)
 
 
-def headline(names: Iterable[tuple[str, str]]) -> tuple[str, str] | None:
-    """The tag and run that stand for a version: best an accuracy or the like, held out, over epochs; None for none."""
-    return min(names, key=_rank, default=None)
+def headline_tag(tags: Iterable[str]) -> str | None:
+    """The tag that stands for a version: best an accuracy or the like, held out, over epochs; None where none is."""
+    return min(tags, key=lambda tag: _rank(tag, ""), default=None)
 
 
-def _rank(name: tuple[str, str]) -> tuple[int, bool, bool, str, str]:
-    tag, run = name
+def headline_run(tag: str, runs: Iterable[str]) -> str:
+    """Whose curve of that tag it is, of at least one run: best a held-out one."""
+    return min(runs, key=lambda run: _rank(tag, run))
+
+
+def _rank(tag: str, run: str) -> tuple[int, bool, bool, str, str]:
     way = better(tag)
     words = _words(f"{tag} {run}")
     is_held_out = not _HELD_OUT.isdisjoint(words)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from hub.domain.access import Principal, Scope
 from hub.domain.curves import MAX_CURVES
 from hub.domain.lineage import Edge
-from hub.domain.metrics import better, headline, metric_of
+from hub.domain.metrics import better, headline_run, headline_tag, metric_of
 from hub.domain.names import ModelName, parse_reference
 from hub.domain.versions import Model, State, Version
 from hub.engine.engine import Engine
@@ -257,14 +257,13 @@ def _detail(tx: Transaction, principal: Principal, model: ModelName, number: int
 
 def _headline(tx: Transaction, model: ModelName, numbers: Sequence[int]) -> HeadlineMetric | None:
     """What versions are compared by: a metric of the newest that has curves."""
-    chosen = headline((tag, "") for tag in tx.newest_tags(model, numbers))
-    if chosen is None:
+    tag = headline_tag(tx.newest_tags(model, numbers))
+    if tag is None:
         return None
-    tag = chosen[0]
     curves = tx.curves_of_tag(model, numbers, tag, MAX_CURVES)
     if not curves:  # they were replaced just now
         return None
-    _, run = headline((tag, curve.run) for number, curve in curves if number == curves[0][0]) or chosen
+    run = headline_run(tag, (curve.run for number, curve in curves if number == curves[0][0]))
     values = {number: metric_of(curve) for number, curve in curves if curve.run == run}
     return HeadlineMetric(tag=tag, run=run, better=better(tag), values=values)
 

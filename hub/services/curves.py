@@ -4,7 +4,7 @@ Laws: what a client sends is checked for its form and its bounds and only ever s
 version; reading is by pages, and a page of points is never more than :data:`MAX_DRAWN` curves.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from math import isfinite
@@ -13,6 +13,7 @@ from hub.domain.access import Principal, Scope
 from hub.domain.audit import Action
 from hub.domain.curves import MAX_POINTS, MAX_POINTS_IN_ALL, Curve, SummariesFacts
 from hub.domain.errors import TooLarge
+from hub.domain.metrics import headline_tag
 from hub.domain.names import ModelName
 from hub.protocol.codecs.peaks import thinned
 from hub.protocol.codecs.points import Points, number_text, unpack_points
@@ -132,16 +133,8 @@ class Curves:
             next=found[limit - 1][0] if len(found) > limit else None,
         )
 
-    def headline(
-        self,
-        principal: Principal,
-        name: str,
-        number: int,
-        choose: Callable[[Sequence[str]], str | None],
-        *,
-        limit: int = MAX_DRAWN,
-    ) -> DrawnPage:
-        """Like `points`, of the one tag that ``choose`` picks of those the version has; none where it picks none.
+    def headline(self, principal: Principal, name: str, number: int, *, limit: int = MAX_DRAWN) -> DrawnPage:
+        """Like `points`, of the one tag that stands for the version; none where it has no curves.
 
         Raises:
             VersionNotFound: No such version of a model that the caller may see.
@@ -150,7 +143,7 @@ class Curves:
         model = ModelName.parse(name)
         with self.catalog.read() as tx:
             tx.version(model, number, principal.view)
-            tag = choose(tx.newest_tags(model, [number]))
+            tag = headline_tag(tx.newest_tags(model, [number]))
             found = tx.drawn_curves(model, number, tag=tag, limit=limit) if tag else []
         return DrawnPage(items=tuple(_drawn(curve, unpack_points(packed), MAX_POINTS) for _, curve, packed in found))
 

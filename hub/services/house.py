@@ -45,7 +45,7 @@ The verbs, for those who write faces (all are plain functions for the thread poo
     curves.put(principal, name, number, PutCurves) -> SummariesFacts
     curves.page(principal, name, number, *, search, after, limit) -> CurvePage
     curves.points(principal, name, number, tag, *, after, limit) -> DrawnPage
-    curves.headline(principal, name, number, choose, *, limit) -> DrawnPage
+    curves.headline(principal, name, number, *, limit) -> DrawnPage
     curves.rows(principal, name, number) -> (Curve, Points), …  .versions(principal, name) -> numbers
     tallies.count(name, number) -> None                         .write() -> None
     sweeps.run() -> SweepReport                                 .look() -> SweepReport

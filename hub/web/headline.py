@@ -3,8 +3,6 @@
 Law: whatever is wrong with it, the page is a page without it.
 """
 
-import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hub.domain.curves import Curve
@@ -14,7 +12,8 @@ from hub.web.visits import Visit
 
 WIDTH, HEIGHT = 640, 120
 _MAX_RUNS = 4
-_LIKED = (re.compile(r"(epoch[_/])?loss"), re.compile(r".*loss.*", re.IGNORECASE), re.compile(r".*"))
+_LONE = "h4"
+"""A point without neighbours is a dash this long, because a path of one point draws nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,16 +39,12 @@ class Headline:
 
 
 def headline_of(visit: Visit, name: str, number: int) -> Headline | None:
-    """The headline of a version: its loss where it has one; None where it has no curve that can be drawn."""
+    """The headline of a version: the curves of the tag that stands for it; None where they cannot be drawn."""
     try:
-        drawn = visit.house.curves.headline(visit.principal, name, number, _liked, limit=_MAX_RUNS).items
+        drawn = visit.house.curves.headline(visit.principal, name, number, limit=_MAX_RUNS).items
     except HubError:
         return None
     return _drawn(f"/{name}/training?versions={number}", [each for each in drawn if each.curve.min])
-
-
-def _liked(tags: Sequence[str]) -> str | None:
-    return next((tag for liked in _LIKED for tag in tags if liked.fullmatch(tag)), None)
 
 
 def _drawn(url: str, drawn: list[DrawnCurve]) -> Headline | None:
@@ -70,9 +65,10 @@ def _path(drawn: DrawnCurve, first: int, across: float, low: float, up: float) -
     column: dict[float, float | None] = {}
     for step, value in zip(drawn.steps, drawn.values, strict=True):
         column[round((step - first) * across)] = None if value is None else HEIGHT - 2 - (value - low) * up
-    parts, is_on = [], False
+    pieces: list[list[str]] = [[]]
     for x, y in column.items():
-        if y is not None:
-            parts.append(f"{'L' if is_on else 'M'}{x} {y:.1f}")
-        is_on = y is not None
-    return "".join(parts)
+        if y is None:
+            pieces.append([])
+        else:
+            pieces[-1].append(f"{x} {y:.1f}")
+    return "".join(f"M{'L'.join(piece)}{_LONE if len(piece) == 1 else ''}" for piece in pieces if piece)

@@ -121,10 +121,20 @@ def test_the_points_and_the_csv_are_had_by_whoever_signed_in(visitor: httpx2.Cli
     assert visitor.get("/lab/secret-head/training/points?version=1").status_code == 422
 
 
-def test_the_first_page_of_a_model_shows_its_loss_without_scripts(visitor: httpx2.Client) -> None:
+def test_the_first_page_of_a_model_draws_the_metric_of_the_list_of_versions_without_scripts(
+    visitor: httpx2.Client,
+) -> None:
     page = visitor.get("/acme/shapes").text
-    assert 'aria-label="loss from step 0 to 598, between 0.1503 and 1.2"' in page
+    assert visitor.get("/api/v1/models/acme/shapes/versions").json()["metric"]["tag"] == "accuracy/top1"
+    assert 'aria-label="accuracy/top1 from step 0 to 598, between 0 and 0.9967"' in page
+    assert re.search(r'd="M0 118\.0(L[\d.]+ [\d.]+)+M', page), "there is a gap where a value is no finite number"
     assert 'aria-labelledby="headline"' not in visitor.get("/acme/colour-head").text
+
+
+def test_a_headline_of_one_point_is_a_mark_that_can_be_seen(visitor: httpx2.Client) -> None:
+    page = visitor.get("/acme/words").text
+    assert 'aria-label="layer0/norm0 from step 0 to 0, between 1 and 1"' in page
+    assert 'd="M0 118.0h4"' in page
 
 
 def test_charts_are_read_by_mouse_and_keyboard(context: BrowserContext, trained_hub: Any) -> None:

@@ -54,7 +54,7 @@ def list_models(
     after: Annotated[str | None, Query(max_length=300, pattern=WITHOUT_NUL)] = None,
     limit: Limit = 50,
 ) -> ModelPage:
-    """List models by name, or those first that changed last."""
+    """List models by name, or those first that changed last, or were pulled most lately."""
     return house.browse.models(asking, asked, sort=sort, after=after, limit=limit)
 
 

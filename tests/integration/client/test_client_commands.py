@@ -9,8 +9,9 @@ from pathlib import Path
 import orjson
 import pytest
 
+from hub.domain.access import HUB
 from hub.domain.reports import ProbeResult
-from tests.support.curves import write_run
+from tests.support.curves import put_curves, write_run
 
 MakeModel = Callable[..., Path]
 Hub = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -50,7 +51,7 @@ def test_what_commands_print_as_json_is_json(hub: Hub, pushed: Path, make_model:
         "pull acme/echo": "manifest",
         "token ls": 0,
         "ls": 0,
-        "versions acme/echo": 0,
+        "versions acme/echo": "items",
         f"push {make_model('other', notes=b'2')} acme/other": "version",
         "alias set acme/echo:prod 1": "aliases",
         "verify acme/echo": "is_whole",
@@ -68,6 +69,37 @@ def test_people_see_what_a_version_is(hub: Hub, pushed: Path):
         assert part in shown
     assert "acme/echo@1" in hub("versions", "acme/echo").stdout
     assert hub("ls").stdout.startswith("acme/echo\ttrunk\t-\t@1\tstable@1\t")
+
+
+def test_models_come_in_the_order_that_is_asked_for(hub: Hub, running, pushed: Path, make_model: MakeModel):
+    for name in ("acme/a", "acme/z"):
+        hub("push", str(make_model(notes=name.encode())), name)
+    running.house.tallies.count("acme/echo", 1)
+    running.house.tallies.write()
+
+    def names(*sort: str) -> list[str]:
+        return [line.partition("\t")[0] for line in hub("ls", *sort).stdout.splitlines()]
+
+    assert names() == names("--sort", "name") == ["acme/a", "acme/echo", "acme/z"]
+    assert names("--sort", "updated") == ["acme/z", "acme/a", "acme/echo"]
+    assert names("--sort", "pulls") == ["acme/echo", "acme/a", "acme/z"]
+
+
+def test_versions_are_listed_with_what_they_are_compared_by(hub: Hub, running, pushed: Path, make_model: MakeModel):
+    assert hub("versions", "acme/echo").stdout.endswith("\tfirst\n"), "without curves there is no such column"
+    assert orjson.loads(hub("versions", "acme/echo", "--json").stdout)["metric"] is None
+    hub("push", str(make_model("other", notes=b"2")), "acme/echo", "--message", "second")
+    curves = {(run, tag): [(0, 0.5), (9, 0.87654)] for run in ("train", "validation") for tag in ("loss", "accuracy")}
+    running.house.curves.put(HUB, "acme/echo", 1, put_curves(curves))
+    newer, older = hub("versions", "acme/echo").stdout.splitlines()
+    assert newer.endswith("\tsecond\t-")
+    assert older.endswith("\tfirst\t0.8765")
+    told = orjson.loads(hub("versions", "acme/echo", "--json").stdout)
+    assert [version["number"] for version in told["items"]] == [2, 1]
+    assert (told["metric"]["tag"], told["metric"]["run"], told["metric"]["better"]) == (
+        "accuracy", "validation", "higher"
+    )  # fmt: skip
+    assert told["metric"]["values"]["1"]["last"] == {"step": 9, "value": 0.87654}
 
 
 @pytest.mark.parametrize("more", [("--input", "[[1, 2]]"), ("--input", "-")], ids=["argument", "stdin"])
@@ -122,7 +154,11 @@ def test_aliases_move_and_versions_go(hub: Hub, pushed: Path):
     assert hub("alias", "set", "acme/echo:prod", "1").returncode == 0
     assert "acme/echo:prod\t@1" in hub("alias", "ls", "acme/echo").stdout
     assert hub("alias", "set", "acme/echo:prod", "9").returncode == 1
-    assert hub("yank", "acme/echo@1", "--reason", "old").returncode == 0
+    yanked = hub("yank", "acme/echo@1", "--reason", "old")
+    assert yanked.returncode == 0
+    *_, last = said = yanked.stderr.splitlines()
+    assert last == "acme/echo@1 is yanked."
+    assert "acme/echo:prod would lead nowhere any more." in said
     assert hub("pull", "acme/echo").returncode == 1
     assert hub("rm", "acme/echo@1").returncode == 0
     assert hub("rm", "acme/echo").returncode == 0
@@ -135,6 +171,8 @@ def test_a_trunk_with_heads_is_not_removed(hub: Hub, pushed: Path, make_model: M
     head = hub("push", str(make_model("head", notes=b"head")), "acme/head", "--head-of", "acme/echo")
     assert head.stdout == "acme/head@1\n"
     assert "acme/head@1\thead_of\tacme/echo@1" in hub("lineage", "acme/echo").stdout
+    said = hub("yank", "acme/echo@1", "--reason", "old").stderr
+    assert "Would stay pinned to it and work: head acme/head@1." in said.splitlines()
     refused = hub("rm", "acme/echo@1", "--yes")
     assert refused.returncode == 1
     assert "error: " in refused.stderr

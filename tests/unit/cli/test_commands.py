@@ -11,6 +11,7 @@ import pytest
 
 from hub.cli import admin
 from hub.cli.main import app
+from hub.protocol.search import Sort
 
 Hub = Callable[..., "subprocess.CompletedProcess[str]"]
 TOP = [info.callback.__name__ for info in app.registered_commands if info.callback]
@@ -98,6 +99,22 @@ def test_wrong_usage_is_one_error_and_code_2(hub: Hub, arguments: tuple[str, ...
     assert ended.stdout == ""
     assert "Traceback" not in ended.stderr
     assert "Error: " in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("reason", "what"), [("", "It is empty."), (" \n", "It is empty."), ("x" * 2001, "2000")], ids=["", "blank", "long"]
+)
+def test_a_reason_that_the_hub_would_not_take_is_refused_before_it_is_asked(hub: Hub, reason: str, what: str):
+    ended = hub("yank", "acme/echo@3", "--reason", reason)
+    assert ended.returncode == WRONG_USAGE
+    assert "Invalid value for '--reason': " in ended.stderr
+    assert what in ended.stderr
+
+
+def test_models_are_sorted_by_the_words_of_the_api_and_no_others(hub: Hub):
+    ended = hub("ls", "--sort", "size")
+    assert ended.returncode == WRONG_USAGE
+    assert f"'size' is not one of {', '.join(repr(sort.value) for sort in Sort)}." in ended.stderr
 
 
 @pytest.mark.parametrize(

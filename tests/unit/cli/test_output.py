@@ -1,5 +1,6 @@
 """How commands print."""
 
+import sys
 from datetime import UTC, datetime
 
 import pytest
@@ -26,6 +27,18 @@ def test_a_moment_that_never_came_is_a_dash():
 def test_outside_a_terminal_rows_are_whole_tab_separated_lines(capsys: pytest.CaptureFixture[str]):
     put_rows(("NAME", "MESSAGE"), [("acme/echo", "two\nlines\tand a tab " + "x" * 200)])
     assert capsys.readouterr().out == "acme/echo\ttwo lines and a tab " + "x" * 200 + "\n"
+
+
+def test_heads_in_a_terminal_are_no_markup_and_do_not_steer_it(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("TERM", "dumb")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    put_rows(("VERSION", "[/b]\x1bloss"), [("acme/echo@1", "0.5")])
+    assert [line.split() for line in capsys.readouterr().out.splitlines()] == [
+        ["VERSION", "[/b]loss"],
+        ["acme/echo@1", "0.5"],
+    ]
 
 
 def test_json_is_indented(capsys: pytest.CaptureFixture[str]):

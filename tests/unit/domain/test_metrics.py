@@ -3,7 +3,7 @@
 import pytest
 
 from hub.domain.curves import Curve, Reading
-from hub.domain.metrics import Better, better, headline, metric_of
+from hub.domain.metrics import Better, better, headline_run, headline_tag, metric_of
 from hub.services.measured import metric_rows
 
 
@@ -46,12 +46,13 @@ def test_the_best_value_is_on_the_side_that_the_name_says():
 
 
 def test_what_was_measured_on_held_out_data_stands_for_a_version():
-    keras = [(tag, run) for run in ("train", "validation") for tag in ("epoch_loss", "epoch_accuracy", "epoch_lr")]
-    assert headline(keras) == ("epoch_accuracy", "validation")
-    assert headline([("accuracy", "."), ("val_accuracy", "."), ("loss", ".")]) == ("val_accuracy", ".")
-    assert headline([("lr", "."), ("loss", ".")]) == ("loss", ".")
-    assert headline([("lr", ".")]) == ("lr", ".")
-    assert headline([]) is None
+    assert headline_tag(["epoch_loss", "epoch_accuracy", "epoch_lr"]) == "epoch_accuracy"
+    assert headline_run("epoch_accuracy", ["train", "validation"]) == "validation"
+    assert headline_tag(["accuracy", "val_accuracy", "loss"]) == "val_accuracy"
+    assert headline_tag(["val_loss", "accuracy"]) == "accuracy"
+    assert headline_tag(["lr", "loss"]) == "loss"
+    assert headline_tag(["lr"]) == "lr"
+    assert headline_tag([]) is None
 
 
 def test_rows_say_what_changed_and_whether_for_the_better():
