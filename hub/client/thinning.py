@@ -52,7 +52,7 @@ class Gathered:
         )
 
     def points(self, most: int) -> Points:
-        """At most so many of its points (4 or more), by rising step; those of one step as they were written."""
+        """At most so many of its points (5 or more), by rising step; those of one step as they were written."""
         self._settle()
         kept = self._with_ends(self._kept)
         if len(kept) > most:

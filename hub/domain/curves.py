@@ -18,8 +18,8 @@ MAX_CURVES = 2_000
 MAX_POINTS = 1_000
 """Points of one curve."""
 
-LEAST_POINTS = 4
-"""Of a curve that is drawn with fewer points than it has: its ends, its minimum and its maximum."""
+LEAST_POINTS = 5
+"""Of a curve that is drawn with fewer points than it has: its ends, minimum and maximum, and one that is no number."""
 
 MAX_POINTS_IN_ALL = 400_000
 """Points of all curves of one version."""

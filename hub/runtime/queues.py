@@ -137,7 +137,7 @@ class Queues(Generic[Item]):
         limit = lane.max_rows if self._delay_s else min(lane.max_rows, -(-queue.rows // idle))
         batch = [self._pop(queue)]
         rows = batch[0].rows
-        while queue.by_priority and rows + queue.first().rows <= limit:
+        while lane.max_rows and queue.by_priority and rows + queue.first().rows <= limit:
             batch.append(self._pop(queue))
             rows += batch[-1].rows
         if not queue.by_priority:

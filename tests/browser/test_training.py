@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
 from hub.domain.access import HUB
 from hub.domain.curves import Damage
@@ -156,6 +156,23 @@ def test_charts_are_read_by_mouse_and_keyboard(context: BrowserContext, trained_
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 60)
     expect(chart.locator(".legend strong").first).to_contain_text(re.compile(r"0\.3\d* at 2\d\d|0\.3\d* at 3\d\d"))
     expect(chart.locator(".cursor circle")).to_have_count(4)
+
+
+def test_a_logarithm_is_drawn_through_stretches_whose_lowest_it_cannot_show(
+    context: BrowserContext, trained_hub: Any
+) -> None:
+    def with_zeros(route: Route) -> None:
+        answer = route.fetch()
+        drawn = answer.json()
+        if "most=" in route.request.url:
+            for item in drawn["items"]:
+                item["values"][1::2] = [0.0] * len(item["values"][1::2])
+        route.fulfill(response=answer, json=drawn)
+
+    context.route(re.compile(r"/training/points\?"), with_zeros)
+    page = opened(context, trained_hub, f"{TRAINING}?versions=2&tags=loss&log=1")
+    line = page.locator("hub-chart .plot path[class^=series]").first
+    expect(line).to_have_attribute("d", re.compile(r"^M[^M]*L[^M]*$"))
 
 
 def test_everything_that_is_chosen_is_in_the_address_and_comes_back(context: BrowserContext, trained_hub: Any) -> None:

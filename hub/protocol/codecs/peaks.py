@@ -40,7 +40,7 @@ def buckets_for(most: int, *, has_gaps: bool) -> int:
 
 
 def thinned(points: Points, most: int) -> Points:
-    """At most so many points (4 or more), as exact as a drawing of them.
+    """At most so many points (5 or more), as exact as a drawing of them.
 
     Values keep four digits, and as many more as it takes to tell a thousandth of what the curve spans; so do times.
     """
@@ -54,11 +54,16 @@ def thinned(points: Points, most: int) -> Points:
 
 
 def _short(values: np.ndarray) -> np.ndarray:
-    finite = values[np.isfinite(values)].astype(np.float64)
-    span = float(np.ptp(finite)) if len(finite) else 0.0
-    more = math.ceil(math.log10(max(1.0, float(np.abs(finite).max()) / span))) if span else _MOST_DIGITS
+    finite = values[np.isfinite(values)].tolist()
+    span = max(finite) - min(finite) if finite else 0.0
+    more = math.ceil(math.log10(max(1.0, max(map(abs, finite)) / span))) if span else _MOST_DIGITS
     digits = min(_DIGITS + more, _MOST_DIGITS)
-    return np.array([float(f"{value:.{digits}g}") for value in values.tolist()])
+    return np.array([_shortened(value, digits) for value in values.tolist()])
+
+
+def _shortened(value: float, digits: int) -> float:
+    short = float(f"{value:.{digits}g}")
+    return value if math.isinf(short) else short  # the largest of all numbers have none above them
 
 
 def _short_times(walls: np.ndarray) -> np.ndarray:

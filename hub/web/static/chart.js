@@ -39,6 +39,9 @@ function swatch(index) {
   return svg("svg", { class: "swatch", viewBox: "0 0 24 8", width: 24, height: 8, "aria-hidden": "true" }, line);
 }
 
+/** Whether what a logarithm cannot show stands where the lowest of a stretch would. @param {Series} series */
+const lacksLow = (series) => series.thinned && series.values.some((value) => value !== null && value <= 0);
+
 export class HubChart extends HTMLElement {
   /** @type {Options} */ #options = { x: "step", smooth: 0, log: false, hidden: new Set() };
   /** @type {Series[] | null} */ #series = null;
@@ -162,7 +165,7 @@ export class HubChart extends HTMLElement {
   #draw() {
     if (!this.#series || !this.#width) return;
     const { x, smooth, log, hidden } = this.#options;
-    if (smooth || this.#zoom) void this.#loadWhole();
+    if (smooth || this.#zoom || (log && this.#series.some(lacksLow))) void this.#loadWhole();
     this.#lines = this.#series.filter((series) => !hidden.has(series.key)).map((series) => {
       const raw = log ? series.values.map((value) => (value !== null && value > 0 ? value : null)) : series.values;
       return { series, at: places(series, x), raw, smooth: smoothed(raw, smooth) };
@@ -278,17 +281,17 @@ export class HubChart extends HTMLElement {
   #drag(event) {
     if (event.button !== 0 || !this.#series) return;
     const began = event.clientX, from = this.#place(event);
-    const brush = this.querySelector(".brush");
+    const shade = (/** @type {string} */ name, /** @type {number} */ value) => this.querySelector(".brush")?.setAttribute(name, String(value));
     const move = (/** @type {PointerEvent} */ now) => {
       const [left, right] = [this.#across(from), this.#across(this.#place(now))].sort((one, other) => one - other);
-      brush?.setAttribute("x", String(left));
-      brush?.setAttribute("width", String(right - left));
+      shade("x", left);
+      shade("width", right - left);
     };
     const end = (/** @type {PointerEvent} */ now) => {
       removeEventListener("pointermove", move);
       removeEventListener("pointerup", end);
       removeEventListener("pointercancel", end);
-      brush?.setAttribute("width", "0");
+      shade("width", 0);
       if (now.type === "pointerup" && Math.abs(now.clientX - began) >= DRAG_PX) this.#zoomTo(from, this.#place(now));
     };
     addEventListener("pointermove", move);
@@ -313,7 +316,9 @@ export class HubChart extends HTMLElement {
   #press(event) {
     if (!READING.includes(event.key) || event.ctrlKey || event.metaKey || event.altKey) return;
     event.preventDefault();
-    void this.#loadWhole().then(() => this.#move(event.key));
+    void this.#loadWhole().then(() => {
+      if (document.activeElement === this.#plot) this.#move(event.key); // whoever has left meanwhile reads nothing
+    });
   }
 
   /** @param {string} key */

@@ -102,7 +102,7 @@ def test_fewer_points_keep_what_stands_out(shared_hub: Any, version: Any) -> Non
     assert one["values"] == [1 / 3]
     (whole, _) = get(shared_hub, path, tag="loss")["items"]
     assert (len(whole["steps"]), whole["is_thinned"]) == (1_000, False)
-    for wrong in (3, 1_001):
+    for wrong in (4, 1_001):
         assert shared_hub.admin.http.get(path, params={"tag": "loss", "most": wrong}).status_code == 422
 
 

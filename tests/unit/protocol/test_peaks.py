@@ -2,22 +2,25 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from hub.domain.curves import LEAST_POINTS
 from hub.protocol.codecs.peaks import thinned
 from hub.protocol.codecs.points import Points
 
-VALUES = st.lists(st.floats(width=32) | st.integers(-3, 3).map(float), min_size=1, max_size=200)
+VALUES = st.lists(st.floats() | st.integers(-3, 3).map(float), min_size=1, max_size=200)
 
 
 def curve(values: list[float], *, second: float = 1.0) -> Points:
     count = len(values)
-    return Points(np.arange(count) * 10, 1.7e9 + np.arange(count) * second, np.array(values, np.float32))
+    return Points(np.arange(count) * 10, 1.7e9 + np.arange(count) * second, np.array(values))
 
 
 @settings(max_examples=80, deadline=None)
-@given(VALUES, st.integers(4, 60))
+@example([5.0, 0.0, float("nan"), 9.0, 1.0, 5.0], LEAST_POINTS)
+@example([1.7976931348623157e308, -1.7976931348623157e308] * 5, LEAST_POINTS)
+@given(VALUES, st.integers(LEAST_POINTS, 60))
 def test_ends_and_peaks_stay_in_their_order(values: list[float], most: int) -> None:
     points = curve(values)
     kept = thinned(points, most)
@@ -54,6 +57,6 @@ def test_values_are_as_exact_as_a_drawing_and_shorter(low: float, high: float, e
 
 def test_what_has_few_points_and_what_never_changes_stays_as_it_is() -> None:
     points = curve([1.23456789, 2.0, float("nan")])
-    assert thinned(points, 4) is points
-    flat = thinned(curve([0.123456789] * 50), 10)
+    assert thinned(points, LEAST_POINTS) is points
+    flat = thinned(curve([float(np.float32(0.123456789))] * 50), 10)
     assert set(flat.values.tolist()) == {float(f"{np.float32(0.123456789):.9g}")}

@@ -45,9 +45,11 @@ def test_a_request_larger_than_a_batch_goes_alone() -> None:
     assert ids(queues.take(0.0)) == [2]
 
 
-def test_what_must_stay_alone_stays_alone() -> None:
-    queues = filled(Lane("counter", (), 0), Asked(1), Asked(2))
+@pytest.mark.parametrize("rows", [0, 1])
+def test_what_must_stay_alone_stays_alone(rows: int) -> None:
+    queues = filled(Lane("counter", (), 0), Asked(1, rows), Asked(2, rows))
     assert ids(queues.take(0.0)) == [1]
+    assert ids(queues.take(0.0)) == [2]
 
 
 def test_those_who_could_compute_share_what_waits() -> None:
