@@ -137,9 +137,13 @@ def to_numpy(tensor: Tensor) -> np.ndarray:
         InvalidTensor: The bytes do not make that dtype and shape, or NumPy has no such type here.
     """
     check_bytes(tensor)
-    if tensor.dtype == "string":
-        return _unpacked(tensor).reshape(tensor.shape)
-    return np.frombuffer(tensor.data, dtype=numpy_dtype(tensor.dtype)).reshape(tensor.shape)
+    is_text = tensor.dtype == "string"
+    flat = _unpacked(tensor) if is_text else np.frombuffer(tensor.data, dtype=numpy_dtype(tensor.dtype))
+    try:
+        return flat.reshape(tensor.shape)
+    except ValueError as error:  # without elements its other dimensions may be larger than those of any array
+        detail = f"Tensor {tensor.name!r} has the shape {list(tensor.shape)}, which no array has."
+        raise InvalidTensor(detail, tensor=tensor.name) from error
 
 
 def _unpacked(tensor: Tensor) -> np.ndarray:

@@ -128,6 +128,8 @@ def test_a_header_that_announces_nonsense_is_refused(announced: str) -> None:
         Tensor("x", "string", (1,), b"\x05\x00\x00\x00abc"),
         Tensor("x", "string", (0,), b"\x00"),
         Tensor("x", "string", (1 << 40,), b""),
+        Tensor("x", "float32", (0, (1 << 63) - 1, (1 << 63) - 1), b""),
+        Tensor("x", "string", (0, 1 << 70), b""),
     ],
 )
 def test_bytes_that_do_not_make_the_tensor_are_refused(tensor: Tensor) -> None:
