@@ -7,8 +7,6 @@ nobody fails for another's input; an answer that has not a row for each that was
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from hub.domain.signatures import pair_features
 from hub.protocol.frames import Tensor
 from hub.runtime.answers import as_tensors, rows_as_tensors
@@ -95,9 +93,7 @@ def _together(
     outputs = _run(feeding, inputs, sum(job.rows for job in jobs), sizes)
     places = list(spans([job.rows for job in jobs]))
     if not any(job.heads for job in jobs):
-        if len(places) > 1 and feeding.has_independent_rows:
-            return rows_as_tensors(outputs, places, limits)
-        return [as_tensors(outputs, limits)]
+        return rows_as_tensors(outputs, places, limits) if len(jobs) > 1 else [as_tensors(outputs, limits)]
     answers: list[Answers] = [[] for _ in jobs]
     if len(jobs) > 1:
         outputs = {name: as_array(value) for name, value in outputs.items()}
@@ -140,7 +136,8 @@ def _on_features(
     if len(features) == 1 or not head.has_independent_rows:
         return [_run(head, values, rows, sizes) for values, rows in zip(features, counts, strict=True)]
     outputs = _run(head, stack(features), sum(counts), sizes)
-    return _cut(head, outputs, list(spans(counts)))
+    arrays = {name: as_array(value) for name, value in outputs.items()}
+    return [rows_of(arrays, begin, end) for begin, end in spans(counts)]
 
 
 def _run(call: Call, inputs: Mapping[str, Value], rows: int, sizes: Sequence[int]) -> dict[str, Value]:
@@ -153,10 +150,3 @@ def _run(call: Call, inputs: Mapping[str, Value], rows: int, sizes: Sequence[int
     outputs = call.servable.run(call.signature, inputs)
     require_rows(outputs, size)
     return rows_of(outputs, 0, rows) if size > rows else outputs
-
-
-def _cut(call: Call, outputs: Mapping[str, Value], places: Sequence[tuple[int, int]]) -> list[dict[str, Value]]:
-    if len(places) == 1 or not call.has_independent_rows:
-        return [dict(outputs)]
-    arrays: dict[str, np.ndarray] = {name: as_array(value) for name, value in outputs.items()}
-    return [rows_of(arrays, begin, end) for begin, end in places]

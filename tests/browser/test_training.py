@@ -253,6 +253,27 @@ def test_it_fits_a_narrow_dark_screen_and_costs_little(
     narrow.close()
 
 
+def test_many_long_noisy_curves_cost_little_too(chromium: Browser, open_hub: Any) -> None:
+    hub = open_hub(is_seeded=True)
+    noisy = {
+        (run, f"part/loss{tag}"): [
+            (step, math.exp(-step / 300) + 0.1 * math.sin(step * (tag + 1))) for step in range(1_000)
+        ]
+        for run in ("train", "validation")
+        for tag in range(12)
+    }
+    hub.house.curves.put(HUB, "acme/shapes", 2, put_curves(noisy))
+    reader = chromium.new_context()
+    page = reader.new_page()
+    sizes: list[int] = []
+    page.on("requestfinished", lambda request: sizes.append(request.sizes()["responseBodySize"]))
+    page.goto(f"{hub.url}{TRAINING}")
+    expect(page.locator("hub-chart svg path[class^=series]").first).to_be_attached()
+    page.wait_for_load_state("networkidle")
+    assert 20_000 < sum(sizes) < MAX_WIRE_BYTES
+    reader.close()
+
+
 def test_tensorboard_shows_several_versions(chromium: Browser, trained_hub: Any) -> None:
     context = chromium.new_context()
     page = context.new_page()
