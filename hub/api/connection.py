@@ -3,7 +3,7 @@
 A prediction that a worker can be asked at once needs no task, no messages between server and application, and no timer
 to look after the client: a quarter of what it costs. What that takes is in `hub.api.front.ShortWay`; whatever is not so
 simple goes the usual way, with the body that came. A client that predicts again and again sends the same head, byte for
-byte: one that was answered so before is known, and not parsed again.
+byte: one that was answered so before is known, and neither it nor its body is parsed again.
 
 Files are asked for with ASGI's zero copy send extension (``http.response.zerocopysend``), offered where the bytes go to
 a plain socket; a file then moves inside the kernel, at the speed of nginx's.
@@ -57,33 +57,71 @@ class Connection(PatientConnection):
         self._held: tuple[Straight, ASGI3Application] | None = None
         self._pieces: list[bytes] = []
         self._withdraw: Withdraw | None = None
-        self._came = b""
+        self._first, self._run_bytes = b"", 0
+        self._head: bytes | None = None
+        self._arriving: _Arriving | None = None
 
     @property
     def is_at_rest(self) -> bool:
         """Whether nothing is under way, so that what comes next begins a request."""
-        return self.is_between and not self.pipeline and (self.cycle is None or self.cycle.response_complete)
+        is_answered = self.cycle is None or self.cycle.response_complete
+        return self.is_between and is_answered and not self.pipeline and self._arriving is None
 
     def data_received(self, data: bytes) -> None:
-        """See uvicorn; a request whose head is known, and that is here whole, is not parsed."""
-        is_first = self.is_at_rest
-        known = self._known(data) if is_first else None
-        if known is None:
-            self._came = data if is_first else b""
+        """See uvicorn; a request whose head is known is not parsed, unless more comes than that, or it comes slowly."""
+        if self.is_at_rest:
+            known = self._known(data)
+            if known is None:
+                self._first, self._run_bytes = data, len(data)
+                super().data_received(data)
+                return
+            self._unset_keepalive_if_required()
+            self._arriving = _Arriving(known)
+        arriving = self._arriving
+        if arriving is None:
+            self._run_bytes += len(data)
             super().data_received(data)
             return
-        self._unset_keepalive_if_required()
-        self._owed_s = 0.0
-        scope = {**known.scope, "server": self.server, "client": self.client, "state": self.app_state.copy()}
-        self.cycle = cast(RequestResponseCycle, _Brief(scope, self.server_state.default_headers))
-        self._answer(self.cycle, known.straight, data[known.head_bytes :], cast(ASGI3Application, self.app), None)
+        missing = arriving.add(data)
+        if missing < 0:
+            self._parse()
+        elif not missing:
+            self._arriving, self._owed_s = None, 0.0
+            self._answer_known(arriving)
+
+    def _answer_known(self, came: "_Arriving") -> None:
+        mine = {"server": self.server, "client": self.client, "state": self.app_state.copy()}
+        self.cycle = cast(RequestResponseCycle, _Brief({**came.known.scope, **mine}, self.server_state.default_headers))
+        self._answer(self.cycle, came.known.straight, came.body(), cast(ASGI3Application, self.app), None)
 
     def _known(self, data: bytes) -> KnownHead | None:
         if self._front is None or self.scheme != "http" or self.flow.write_paused or self.transport.is_closing():
             return None
-        end = data.find(_HEAD_END, 0, _MOST_HEAD_BYTES) + len(_HEAD_END)
-        known = self._front.heads.get(data[:end])
-        return known if known is not None and len(data) == end + known.body_bytes else None
+        return self._front.heads.get(data[: data.find(_HEAD_END, 0, _MOST_HEAD_BYTES) + len(_HEAD_END)])
+
+    def _parse(self) -> None:
+        """Give what arrives of a request whose head is known to the parser after all."""
+        arriving, self._arriving = self._arriving, None
+        if arriving is not None:
+            self._first, self._run_bytes = b"", 0
+            super().data_received(b"".join(arriving.pieces))
+
+    def _look(self) -> None:
+        """See `PatientConnection`, which has to know of a body that comes slowly."""
+        self._parse()
+        super()._look()
+
+    def shutdown(self) -> None:
+        """See uvicorn; a request that has begun is one that is answered."""
+        self._parse()
+        super().shutdown()
+
+    def on_message_begin(self) -> None:
+        """See uvicorn; what came first begins with the head of the first request that it holds."""
+        first, self._first = self._first, b""
+        end = first.find(_HEAD_END, 0, _MOST_HEAD_BYTES) + len(_HEAD_END)
+        self._head = first[:end] if end >= len(_HEAD_END) else None
+        super().on_message_begin()
 
     def on_headers_complete(self) -> None:
         """Start what answers the request."""
@@ -120,13 +158,8 @@ class Connection(PatientConnection):
         if self.flow.write_paused:
             self._go_usual_way(self.cycle, body, app)
         else:
-            self._answer(self.cycle, straight, body, app, self._head_before(body))
-
-    def _head_before(self, body: bytes) -> bytes | None:
-        """The head of a request that came in one piece, with nothing else; None of others, and where it is long."""
-        end = self._came.find(_HEAD_END, 0, _MOST_HEAD_BYTES) + len(_HEAD_END)
-        is_alone = end >= len(_HEAD_END) and len(self._came) == end + len(body)
-        return self._came[:end] if is_alone else None
+            is_alone = self._head is not None and self._run_bytes == len(self._head) + len(body)
+            self._answer(self.cycle, straight, body, app, self._head if is_alone else None)
 
     def _answer(
         self, cycle: RequestResponseCycle, straight: Straight, body: bytes, app: ASGI3Application, head: bytes | None
@@ -184,7 +217,7 @@ class Connection(PatientConnection):
         withdraw, self._withdraw = self._withdraw, None
         if withdraw is not None:
             withdraw()
-        self._held = None
+        self._held = self._arriving = None
         super().connection_lost(exc)
 
     async def send_file(self, file: int, offset: int, count: int) -> None:
@@ -230,6 +263,29 @@ class Connection(PatientConnection):
         finally:
             self.is_blocked = False
             self.loop.remove_writer(socket)
+
+
+class _Arriving:
+    """A request whose head is known, which the first piece begins with, and what came of it."""
+
+    __slots__ = ("_missing", "known", "pieces")
+
+    def __init__(self, known: KnownHead) -> None:
+        self.known = known
+        self.pieces: list[bytes] = []
+        self._missing = known.head_bytes + known.body_bytes
+
+    def add(self, data: bytes) -> int:
+        """How many bytes are missing still; less than 0 where there are more."""
+        self.pieces.append(data)
+        self._missing -= len(data)
+        return self._missing
+
+    def body(self) -> bytes:
+        """All but the head; to be asked once nothing is missing."""
+        first, *rest = self.pieces
+        at = self.known.head_bytes
+        return b"".join([memoryview(first)[at:], *rest]) if rest else first[at:]
 
 
 class _Brief:

@@ -33,10 +33,10 @@ def half(hub: Hub) -> Version:
     return version
 
 
-def request(model: str, value: float, *lines: str) -> bytes:
-    x = {"name": "x", "datatype": "FP32", "shape": [1, 1], "parameters": {"binary_data_size": 4}}
+def request(model: str, value: float, *lines: str, rows: int = 1) -> bytes:
+    x = {"name": "x", "datatype": "FP32", "shape": [rows, 1], "parameters": {"binary_data_size": 4 * rows}}
     head = json.dumps({"inputs": [x], "parameters": {"binary_data_output": True}}).encode()
-    body = head + np.array([value], "<f4").tobytes()
+    body = head + np.full(rows, value, "<f4").tobytes()
     sent = [
         f"POST /v2/models/{model}/infer HTTP/1.1",
         "Host: hub",
@@ -220,6 +220,61 @@ def test_a_body_may_come_byte_by_byte(hub: Hub, half: Version) -> None:
         assert number(read(connection, bytearray())[2]) == 6.0
 
 
+def test_a_large_body_comes_in_pieces_and_its_head_is_parsed_once(hub: Hub, half: Version) -> None:
+    rows = 200_000
+    hub.front.heads.clear()
+    with connected(hub) as connection:
+        left = bytearray()
+        for value in range(4):
+            sent = request("acme/half", value, rows=rows)
+            for at in range(0, len(sent), 150_000):
+                connection.sendall(sent[at : at + 150_000])
+                time.sleep(0.005)
+            status, _, body = read(connection, left)
+            assert (status, number(body)) == (200, value / 2 + 2)
+            assert np.all(np.frombuffer(body[-4 * rows :], "<f4") == value / 2 + 2)
+        head = sent[: sent.index(b"\r\n\r\n") + 4]
+        assert list(hub.front.heads) == [head]
+        # More than the body came: the next request begins within the last piece.
+        connection.sendall(sent[:-2])
+        time.sleep(0.05)
+        connection.sendall(sent[-2:] + request("acme/half", 6) + request("acme/nothing", 6))
+        assert [read(connection, left)[0] for _ in range(3)] == [200, 200, 404]
+
+
+def test_a_body_that_comes_slowly_is_looked_after_as_any_other(hub: Hub, half: Version) -> None:
+    sent = request("acme/half", 5, rows=1_000)
+    ask(hub, sent)
+    with connected(hub) as connection:
+        connection.sendall(sent[:3_000])
+        time.sleep(1.5)  # connections are looked at each second, and what is under way then is parsed
+        connection.sendall(sent[3_000:])
+        assert number(read(connection, bytearray())[2]) == 4.5
+        connection.sendall(sent)
+        assert number(read(connection, bytearray())[2]) == 4.5
+
+
+def test_a_known_head_may_leave_its_body_behind(hub: Hub, half: Version) -> None:
+    sent = request("acme/half", 1, rows=1_000)
+    ask(hub, sent)
+    open_before = counted(hub, "hub_requests_open_count")
+    with connected(hub) as connection:
+        connection.sendall(sent[:-1])
+        time.sleep(0.05)
+    assert ask(hub, sent)[0] == 200
+    assert counted(hub, "hub_requests_open_count") == open_before
+
+
+def test_a_head_that_ends_otherwise_is_not_taken_for_a_longer_one(hub: Hub, half: Version) -> None:
+    """Its lines end without carriage returns, so that what looks like the end of a head is in its body."""
+    hub.front.heads.clear()
+    like_an_end = float(np.frombuffer(b"\r\n\r\n", "<f4")[0])
+    head, _, body = request("acme/half", like_an_end).partition(b"\r\n\r\n")
+    sent = head.replace(b"\r\n", b"\n") + b"\n\n" + body
+    ask(hub, sent)
+    assert not hub.front.heads
+
+
 def test_it_is_counted_once_with_its_bytes(hub: Hub, half: Version) -> None:
     route = {"route": "/v2/models/{owner}/{name}/infer", "status": "200"}
     names = ("hub_requests_handled_total", "hub_predictions_answered_total", "hub_requests_received_bytes_total")
@@ -311,3 +366,19 @@ def test_a_hub_that_stops_answers_what_is_under_way_and_closes(tmp_path_factory:
         status, headers, body = read(connection, bytearray())
         assert (status, headers.get("connection"), number(body)) == (200, "close", 3.0)
         assert connection.recv(1) == b""
+
+
+def test_a_hub_that_stops_answers_a_known_head_whose_body_is_on_its_way(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    with running_hub(tmp_path_factory.mktemp("stopping")) as hub:
+        hub.add("acme/half", [X_TO_Y], half_plus_two)
+        sent = request("acme/half", 2)
+        ask(hub, sent)
+        connection = socket.create_connection((urlsplit(hub.url).hostname, urlsplit(hub.url).port), timeout=20)
+        connection.sendall(sent[:-1])
+        time.sleep(0.05)
+        threading.Timer(0.5, connection.sendall, [sent[-1:]]).start()
+    with closing(connection):
+        status, headers, body = read(connection, bytearray())
+        assert (status, headers.get("connection"), number(body)) == (200, "close", 3.0)
