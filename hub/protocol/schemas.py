@@ -266,11 +266,13 @@ class SignatureCall(_Answer):
 
     ``way``: ``plain`` is the signature's own function, ``frozen`` the same with its variables as constants,
     ``frozen_session`` and ``frozen_inline`` that in a session, ``compiled`` through XLA. ``ratios`` are times as shares
-    of the plain way's. Requests are batched where rows are independent.
+    of the plain way's. Requests are batched where rows are independent, ``best_rows`` at a time; where that is 0, as
+    many as there may be.
     """
 
     way: str
     has_independent_rows: bool
+    best_rows: int
     ratios: dict[str, float]
 
 

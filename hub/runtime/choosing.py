@@ -1,16 +1,20 @@
-"""Choosing: which way to call a signature is fastest here, and whether its rows are independent.
+"""Choosing: which way to call a signature is fastest here, whether its rows are independent, and how many at a time.
 
 Every way is called on the same inputs in turns, so that what else the machine does meanwhile strikes all alike; the
 best times count. A GPU rounds the factors of convolutions and products to 10 bits, by other algorithms for other batch
 sizes, so that right answers may differ by a few hundredths there: they are compared again in full precision, in batch
-sizes that are not served. Laws: a way whose answers differ from the plain one's is dropped, whatever its speed; a
-signature that changes state is called in the plain way only and alone; what was chosen once can be taken up again
-without measuring.
+sizes that are not served. On a CPU a batch that outgrows the caches takes longer, row for row, than a small one, so
+growing ones are timed there until they bring nothing more. Laws: a way that answers differently from the plain one is
+dropped, whatever its speed; a signature that changes state is called in the plain way only and alone; what was chosen
+once can be taken up again without measuring.
 """
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -24,15 +28,26 @@ from hub.runtime.placement import exact
 from hub.runtime.servable import Servable, as_array
 from hub.runtime.trials import differences
 
-BUDGET_S = 1.0
+Measured = Callable[[], AbstractContextManager[None]]
+BUDGET_S = 1.5
 _MOST_CALLS = 30
 _SIZES = (1, 8)
+_BATCHES = (1, 2, 4, 8, 16, 32, 64)
+_BATCH_ROUNDS, _GROWING_S = 4, 0.15  # past that much only what is faster still makes room for larger ones
+_BESIDE_S = 0.001  # that a batch takes outside the model: threads that wake, queues, answers
+_WORTH_IT = 0.97  # of the time of a row: what a larger batch has to get below
 _UNSERVED = 3
 _STRICT, _EXACT, _ROUNDED = 1e-4, 1e-3, 5e-2  # of an output's largest value
 _log = structlog.get_logger()
 
 
-def choose(servable: Servable, signature: Signature, inputs: Iterator[Arrays], device: Device) -> Choice:
+def choose(
+    servable: Servable,
+    signature: Signature,
+    inputs: Iterator[Arrays],
+    device: Device,
+    measured: Measured = nullcontext,
+) -> Choice:
     """Find out how a signature is called best, and have it called so.
 
     Args:
@@ -40,6 +55,7 @@ def choose(servable: Servable, signature: Signature, inputs: Iterator[Arrays], d
         signature: One of its signatures.
         inputs: What it may be called on, the likeliest first; the first that it answers counts.
         device: What it is loaded on.
+        measured: Entered around each call that is timed.
     """
     if signature.is_stateful:
         return Choice()
@@ -55,12 +71,16 @@ def choose(servable: Servable, signature: Signature, inputs: Iterator[Arrays], d
     sizes = _SIZES if is_independent else (0,)
     samples = [_resized(sample, size) if size else sample for size in sizes]
     trial = _resized(sample, _UNSERVED) if is_independent and is_rounded else None
-    ratios, ways = _measure(servable, signature, samples, tolerance, trial)
+    ratios, ways = _measure(servable, signature, samples, tolerance, trial, measured)
     best = min(ratios, key=lambda name: ratios[name])
     if best != "plain":
         servable.adopt(signature.name, best, ways[best])
-    _log.info("signature.tuned", signature=signature.name, way=best, ratios=ratios, independent_rows=is_independent)
-    return Choice(best, is_independent, ratios)
+    best_rows = 0
+    if is_independent and device.kind == "cpu":
+        best_rows = _best_rows(partial(_run, servable, signature), sample, measured)
+    choice = Choice(best, is_independent, ratios, best_rows)
+    _log.info("signature.tuned", signature=signature.name, **choice.dump())
+    return choice
 
 
 def warm(
@@ -90,7 +110,7 @@ def take_up(servable: Servable, signature: Signature, choice: Choice) -> Choice:
         servable.adopt(signature.name, choice.way, dict(servable.ways(signature.name))[choice.way]())
     except Exception as error:  # noqa: BLE001 - models are other people's programs: TensorFlow may raise anything
         _log.warning("signature.not_tuned", signature=signature.name, way=choice.way, error=repr(error)[:500])
-        return Choice("plain", choice.has_independent_rows, choice.ratios)
+        return replace(choice, way="plain")
     return choice
 
 
@@ -147,6 +167,36 @@ def _are_independent(
     return _agree(answers, stack(alone), tolerance)
 
 
+def _best_rows(call: Callable[[Arrays], Any], sample: Arrays, measured: Measured) -> int:
+    """The smallest batch that no larger one beats, row for row; 0 where that is the largest of all."""
+    batches: dict[int, Arrays] = {}
+    times: dict[int, float] = {}
+    for rows in _BATCHES:
+        batches[rows] = _resized(sample, rows)
+        times[rows] = _timed(call, batches[rows], measured)
+        spent_s = sum(times.values())
+        if spent_s > BUDGET_S or (spent_s > _GROWING_S and _fastest(times) < rows):
+            break
+    for _ in range(min(_BATCH_ROUNDS, int(BUDGET_S / spent_s))):
+        for rows, batch in batches.items():
+            times[rows] = min(times[rows], _timed(call, batch, measured))
+    best = _fastest(times)
+    return 0 if best == _BATCHES[-1] else best
+
+
+def _fastest(times: Mapping[int, float]) -> int:
+    """The smallest batch of those that were timed that no larger one beats."""
+    of_a_row = {rows: (taken + _BESIDE_S) / rows for rows, taken in times.items()}
+    return next(rows for rows, taken in of_a_row.items() if taken * _WORTH_IT <= min(of_a_row.values()))
+
+
+def _timed(call: Callable[[Arrays], Any], inputs: Arrays, measured: Measured) -> float:
+    with measured():
+        began = time.perf_counter()
+        call(inputs)
+        return time.perf_counter() - began
+
+
 def _agree(reference: Arrays, other: Arrays, tolerance: float) -> bool:
     return not differences(reference, other, of_largest=tolerance)
 
@@ -170,12 +220,17 @@ def _answers(way: Any, calls: Sequence[Arrays], trial: Arrays | None) -> tuple[l
     tried: list[Arrays] = []
     if trial is not None:
         with exact():
-            tried = [_as_arrays(way(trial))]
-    return [_as_arrays(way(call)) for call in calls], tried
+            tried = [_arrays_of(way, trial)]
+    return [_arrays_of(way, call) for call in calls], tried
 
 
 def _measure(
-    servable: Servable, signature: Signature, calls: Sequence[Arrays], tolerance: float, trial: Arrays | None
+    servable: Servable,
+    signature: Signature,
+    calls: Sequence[Arrays],
+    tolerance: float,
+    trial: Arrays | None,
+    measured: Measured,
 ) -> tuple[dict[WayName, float], dict[WayName, Any]]:
     """Time by way as a share of the plain one's: the mean over the samples of the best times."""
     ways: dict[WayName, Any] = {}
@@ -200,20 +255,24 @@ def _measure(
     if "plain" not in ways:
         return {"plain": 1.0}, {}
     best = {name: [math.inf] * len(calls) for name in ways}
-    end = time.monotonic() + BUDGET_S
+    spent_s = 0.0
     for round_number in range(_MOST_CALLS):
-        if round_number > 1 and time.monotonic() > end:
+        if round_number > 1 and spent_s > BUDGET_S:
             break
         for name, way in ways.items():
             for at, call in enumerate(calls):
-                began = time.perf_counter()
-                _as_arrays(way(call))
-                best[name][at] = min(best[name][at], time.perf_counter() - began)
+                taken = _timed(partial(_arrays_of, way), call, measured)
+                best[name][at] = min(best[name][at], taken)
+                spent_s += taken
     ratios = {
         name: round(math.prod(t / p for t, p in zip(times, best["plain"], strict=True)) ** (1 / len(calls)), 3)
         for name, times in best.items()
     }
     return ratios, ways
+
+
+def _arrays_of(way: Any, inputs: Arrays) -> dict[str, np.ndarray]:
+    return _as_arrays(way(inputs))
 
 
 def _as_arrays(values: Any) -> dict[str, np.ndarray]:

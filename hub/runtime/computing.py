@@ -21,11 +21,12 @@ _LIMITS = AnswerLimits()
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A signature of a loaded version; ``has_independent_rows`` where several requests may be one call."""
+    """A signature of a loaded version; for the rest see ``hub.runtime.orders.Choice``."""
 
     servable: Servable
     signature: str
     has_independent_rows: bool = False
+    best_rows: int = 0
 
     def features(self, fed_by: "Call") -> dict[str, str]:
         """Input of this head to output of the trunk that feeds it."""

@@ -9,6 +9,7 @@ what is evicted goes when the last computation on it has ended, and memory that 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
@@ -21,7 +22,7 @@ from hub.protocol.frames import to_numpy
 from hub.protocol.golden import Sample, read_golden
 from hub.runtime.batches import Arrays
 from hub.runtime.candidates import candidates, string_values
-from hub.runtime.choosing import Choice, choose, take_up, warm
+from hub.runtime.choosing import Choice, Measured, choose, take_up, warm
 from hub.runtime.devices import Device
 from hub.runtime.loader import load
 from hub.runtime.marks import Marks
@@ -67,6 +68,7 @@ class Residents:
         sizes: Sequence[int] = (),
         on_leak: Callable[[int], None] = lambda _bytes: None,
         marks: Marks | None = None,
+        measured: Measured = nullcontext,
     ) -> None:
         """Start empty.
 
@@ -77,6 +79,7 @@ class Residents:
             sizes: Allowed batch sizes, which a version is warmed up with; any where there are none.
             on_leak: Told how many bytes did not come back when a version went, where they are many.
             marks: Told which version is loaded or tuned.
+            measured: Entered, on another thread, around what is timed.
         """
         self._device = device
         self._budget_bytes = budget_bytes
@@ -84,6 +87,7 @@ class Residents:
         self._sizes = sizes
         self._on_leak = on_leak
         self._marks = marks or Marks()
+        self._measured = measured
         self._empty_bytes = used_bytes(device)
         self._loaded: dict[str, Resident] = {}
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="loader")
@@ -160,7 +164,7 @@ class Residents:
         try:
             golden = await self._on(self._tuner, order, _golden, order)
             for name in unknown:
-                choosing = _choose, resident.servable, name, golden, self._device
+                choosing = _choose, resident.servable, name, golden, self._device, self._measured
                 resident.choices[name] = await self._on(self._tuner, order, *choosing)
             await self._on(self._tuner, order, _settle, resident.servable)
             for name, choice in resident.choices.items():
@@ -249,9 +253,9 @@ def _made_up(servable: Servable, signature: Signature) -> Iterator[Arrays]:
     yield from candidates(signature.inputs, string_values(features))
 
 
-def _choose(servable: Servable, name: str, golden: Mapping[str, Sample], device: Device) -> Choice:
+def _choose(servable: Servable, name: str, golden: Mapping[str, Sample], device: Device, measured: Measured) -> Choice:
     try:
-        return choose(servable, servable.order.signatures[name], _inputs(servable, name, golden), device)
+        return choose(servable, servable.order.signatures[name], _inputs(servable, name, golden), device, measured)
     except Exception as error:  # noqa: BLE001 - models are other people's programs: they may raise anything
         _log.warning("signature.not_tuned", signature=name, error=repr(error)[:500])
         return Choice()

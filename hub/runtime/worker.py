@@ -50,6 +50,7 @@ from hub.runtime.queues import Lane, Queues
 from hub.runtime.reporting import report_to_engine
 from hub.runtime.residents import Resident, Residents
 from hub.runtime.servable import check_specs, signature_of
+from hub.runtime.slots import Slots
 
 MAX_BATCH_BYTES = 64 << 20
 _GPU_SIZES = (1, 2, 4, 8, 16, 32, 64)
@@ -92,9 +93,11 @@ class Worker:
         self._ended = asyncio.Event()
         self._sizes = tuple(size for size in _GPU_SIZES if size <= max_rows) if device.kind == "gpu" else ()
         self._marks = marks
-        self._residents = Residents(device, budget_bytes, self._tuned, self._sizes, self._leaked, marks)
-        self._idle = streams(device)
-        self._streams = ThreadPoolExecutor(self._idle, thread_name_prefix="device")
+        self._slots = Slots(streams(device), self._dispatch)
+        self._residents = Residents(
+            device, budget_bytes, self._tuned, self._sizes, self._leaked, marks, self._slots.borrowed
+        )
+        self._streams = ThreadPoolExecutor(streams(device), thread_name_prefix="device")
         self._queues: Queues[Job] = Queues(delay_s)
         self._timer: asyncio.TimerHandle | None = None
         self._places: dict[bytes, _Place] = {}
@@ -219,7 +222,8 @@ class Worker:
         max_rows = 0
         if _may_join(feeding, heads) and len({tensor.shape[0] for tensor in tensors}) == 1:
             rows, size = max(1, tensors[0].shape[0]), sum(len(tensor.data) for tensor in tensors)
-            max_rows = max(1, min(self._max_rows, MAX_BATCH_BYTES * rows // max(1, size)))
+            most = min(self._max_rows, feeding.best_rows or self._max_rows)
+            max_rows = max(1, min(most, MAX_BATCH_BYTES * rows // max(1, size)))
         form = tuple((tensor.name, tensor.shape[1:] if max_rows else tensor.shape) for tensor in tensors)
         lane = Lane(feeding.servable.order.digest, (feeding, form), max_rows)
         return _Place(lane, heads, tuple(residents), counts_rows)
@@ -230,14 +234,14 @@ class Worker:
     def _dispatch(self) -> None:
         """Give the streams that are free what waits; what is done in no time is done here, without changing threads."""
         now = time.perf_counter()
-        while self._idle and (taken := self._queues.take(now, self._idle)) is not None:
+        while self._slots.free and (taken := self._queues.take(now, self._slots.free)) is not None:
             lane, jobs = taken
             work = partial(self._compute, lane, jobs)
             if self._seconds.get(lane.version, _SHORT_S) < _SHORT_S:
                 self._answer(lane, jobs, now, work())
                 self._loop.call_soon(self._dispatch)
                 return
-            self._idle -= 1
+            self._slots.take()
             done = self._loop.run_in_executor(self._streams, work)
             done.add_done_callback(partial(self._computed, lane, jobs, now))
         self._look_again(self._queues.next_due(now))
@@ -251,11 +255,11 @@ class Worker:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if after_s is not None and self._idle:
+        if after_s is not None and self._slots.free:
             self._timer = self._loop.call_later(after_s, self._dispatch)
 
     def _computed(self, lane: Lane, jobs: list[Job], began: float, done: asyncio.Future[Any]) -> None:
-        self._idle += 1
+        self._slots.give()
         self._answer(lane, jobs, began, done.result())
         self._dispatch()
 
@@ -299,7 +303,8 @@ def _wanted(header: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def _call(resident: Resident, name: str) -> Call:
     signature_of(resident.servable.order, name)
-    return Call(resident.servable, name, resident.choices.get(name, _NO_CHOICE).has_independent_rows)
+    choice = resident.choices.get(name, _NO_CHOICE)
+    return Call(resident.servable, name, choice.has_independent_rows, choice.best_rows)
 
 
 def _may_join(feeding: Call, heads: Sequence[Call]) -> bool:

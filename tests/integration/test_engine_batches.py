@@ -10,8 +10,9 @@ import tensorflow as tf
 import uvloop
 
 from hub.domain.errors import InvalidModel, InvalidTensor, OutputTooLarge
-from hub.domain.signatures import Signature
+from hub.domain.signatures import SERVING_DEFAULT, Signature
 from hub.domain.tensors import TensorSpec
+from hub.engine.choices import Choices
 from hub.engine.engine import Target
 from hub.engine.local import LocalEngine
 from hub.engine.supervisor import Batching
@@ -19,8 +20,9 @@ from hub.protocol.frames import Tensor, from_numpy, to_numpy
 from hub.runtime.answers import as_tensors, rows_as_tensors
 from hub.runtime.batches import rows_of
 from hub.runtime.computing import Call, Job, compute
+from hub.runtime.devices import Device
 from hub.runtime.limits import AnswerLimits
-from hub.runtime.orders import Order
+from hub.runtime.orders import Choice, Order
 from hub.runtime.servable import Value
 from hub.savedmodel.inspect import inspect
 from hub.storage.blobs.memory import MemoryBlobStore
@@ -282,6 +284,28 @@ def test_a_delay_lets_requests_wait_for_a_full_batch(
     before, full, waited = asyncio.run(ask())
     assert full - before == 1
     assert waited - full == 1
+
+
+def test_batches_are_no_larger_than_what_was_found_to_be_best(
+    tiny_models: Path, publish: Callable[..., str], tmp_path: Path
+) -> None:
+    blobs, run = MemoryBlobStore(), tmp_path / "run"
+    target = Target(publish(blobs, tiny_models / "trunk"))
+    known = {SERVING_DEFAULT: Choice("plain", True, {"plain": 1.0}, best_rows=2)}
+    Choices(run).note(target.digest, Device("cpu", 0), known)
+    engine = LocalEngine(Snapshots(blobs, tmp_path / "snapshots"), ["cpu:0"], run, batching=Batching(delay_s=0.2))
+
+    async def ask() -> list[list[list[float]]]:
+        await engine.start()
+        await engine.load(target)
+        asked = [[from_numpy("inputs", np.full((1, 2), value, np.float32))] for value in range(6)]
+        answers = await asyncio.gather(*(engine.infer(target, SERVING_DEFAULT, inputs, 60) for inputs in asked))
+        await engine.stop()
+        return [to_numpy(answer[0]).tolist() for answer in answers]
+
+    before = _batches()
+    assert asyncio.run(ask()) == [[[value, value, 2 * value]] for value in range(6)]
+    assert _batches() - before == 3
 
 
 def _batches() -> float:

@@ -1,6 +1,7 @@
 """What a worker keeps loaded, with TensorFlow in this process."""
 
 import asyncio
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -166,6 +167,52 @@ def test_a_version_is_measured_on_what_it_answered_when_it_was_probed(tiny_model
     assert resident(30 * MIB, [replace(picky, golden=golden)], is_tuned=True).of("picky").choices[SERVING_DEFAULT] == (
         Choice()
     )
+
+
+class Timed:
+    """A servable whose calls take as long as ``cost`` says, by a clock of its own."""
+
+    def __init__(self, cost: Callable[[int], float]) -> None:
+        self._cost = cost
+        self.now = 0.0
+        self.seen: list[int] = []
+
+    def perf_counter(self) -> float:
+        return self.now
+
+    def run(self, _signature: str, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        self.seen.append(len(inputs["x"]))
+        return {"y": self._plain(inputs)[0]}
+
+    def ways(self, _signature: str) -> Iterator[tuple[str, Callable[[], object]]]:
+        yield "plain", lambda: self._plain
+
+    def _plain(self, inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
+        self.now += self._cost(len(inputs["x"]))
+        return [inputs["x"]]
+
+
+@pytest.mark.parametrize(
+    ("cost", "best_rows", "largest"),
+    [
+        (lambda rows: 1e-4 + rows * 1e-6, 0, 64),  # what counts is the call: the more rows the better
+        (lambda rows: rows * (1e-3 if rows <= 8 else 1.5e-3), 8, 64),  # more than eight outgrow a cache
+        (lambda rows: rows * 2e-2, 2, 8),  # rows cost the same; a batch also costs what is beside it
+        (lambda rows: rows * 1.0, 1, 2),  # that takes too long to go on
+        (lambda rows: 0.4 + rows * 1e-2, 8, 8),  # too long as well, and the largest that was tried is the best
+    ],
+)
+def test_batches_grow_as_long_as_their_rows_get_faster(
+    cost: Callable[[int], float], best_rows: int, largest: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    servable = Timed(cost)
+    monkeypatch.setattr("hub.runtime.choosing.time", servable)
+    spec = {name: TensorSpec(name=name, dtype="float32", shape=(None, 1)) for name in "xy"}
+    signature = Signature(name="f", inputs={"x": spec["x"]}, outputs={"y": spec["y"]})
+    sample = {"x": np.ones((1, 1), np.float32)}
+    assert choose(servable, signature, iter([sample]), CPU).best_rows == best_rows
+    assert max(servable.seen) == largest
+    assert choose(servable, signature, iter([sample]), Device("gpu", 0)).best_rows == 0
 
 
 class Sizes:

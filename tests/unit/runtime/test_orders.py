@@ -20,7 +20,7 @@ def test_an_order_is_the_same_after_the_journey() -> None:
         5,
         {"s": signature},
         "features",
-        {"s": Choice("plain", True)},
+        {"s": Choice("plain", True, {"plain": 1.0}, 4)},
         Path("/g.npz"),
     )
     assert Order.parse(orjson.loads(orjson.dumps(order.dump()))) == order
