@@ -2,7 +2,7 @@
 
 It loads a model as a worker does and prints as JSON what it reaches in the plain way, and which way measured best;
 then, for every line that it is sent, what it reaches in that: milliseconds of one row, and rows per second in batches
-of 8 and 32, one or two at a time.
+of 1, 2, 8 and 32, one or two at a time.
 """
 
 import json
@@ -21,6 +21,7 @@ from hub.runtime.orders import Order
 from hub.runtime.placement import claim
 from hub.savedmodel.inspect import inspect
 
+_BATCHES = (1, 2, 8, 32)
 _LEAST_CALLS, _LEAST_S = 6, 0.5
 
 
@@ -47,7 +48,7 @@ def _timed(run: Callable[[int], None]) -> dict[str, float]:
     run(1)
     times = _repeated(lambda: run(1))
     found = {"one_row_ms": sorted(times)[len(times) // 2] * 1e3}
-    for rows in (8, 32):
+    for rows in _BATCHES:
         for at_once in (1, 2):
             with ThreadPoolExecutor(at_once) as pool:
                 times = _repeated(lambda: list(pool.map(run, [rows] * at_once)))  # noqa: B023 - called within the turn

@@ -69,30 +69,38 @@ class Connection(PatientConnection):
 
     def data_received(self, data: bytes) -> None:
         """See uvicorn; a request whose head is known is not parsed, unless more comes than that, or it comes slowly."""
-        if self.is_at_rest:
-            known = self._known(data)
-            if known is None:
-                self._first, self._run_bytes = data, len(data)
-                super().data_received(data)
-                return
-            self._unset_keepalive_if_required()
-            self._arriving = _Arriving(known)
-        arriving = self._arriving
-        if arriving is None:
+        if self._arriving is not None:
+            self._arrive(self._arriving, data)
+            return
+        if not self.is_at_rest:
             self._run_bytes += len(data)
             super().data_received(data)
             return
+        known = self._known(data)
+        if known is None:
+            self._first, self._run_bytes = data, len(data)
+            super().data_received(data)
+            return
+        self._unset_keepalive_if_required()
+        if len(data) == known.head_bytes + known.body_bytes:
+            self._answer_known(known, data[known.head_bytes :])
+        else:
+            self._arriving = _Arriving(known)
+            self._arrive(self._arriving, data)
+
+    def _arrive(self, arriving: "_Arriving", data: bytes) -> None:
         missing = arriving.add(data)
         if missing < 0:
             self._parse()
         elif not missing:
-            self._arriving, self._owed_s = None, 0.0
-            self._answer_known(arriving)
+            self._arriving = None
+            self._answer_known(arriving.known, arriving.body())
 
-    def _answer_known(self, came: "_Arriving") -> None:
-        mine = {"server": self.server, "client": self.client, "state": self.app_state.copy()}
-        self.cycle = cast(RequestResponseCycle, _Brief({**came.known.scope, **mine}, self.server_state.default_headers))
-        self._answer(self.cycle, came.known.straight, came.body(), cast(ASGI3Application, self.app), None)
+    def _answer_known(self, known: KnownHead, body: bytes) -> None:
+        self._owed_s = 0.0
+        scope = {**known.scope, "server": self.server, "client": self.client, "state": self.app_state.copy()}
+        self.cycle = cast(RequestResponseCycle, _Brief(scope, self.server_state.default_headers))
+        self._answer(self.cycle, known.straight, body, cast(ASGI3Application, self.app), None)
 
     def _known(self, data: bytes) -> KnownHead | None:
         if self._front is None or self.scheme != "http" or self.flow.write_paused or self.transport.is_closing():
@@ -283,9 +291,7 @@ class _Arriving:
 
     def body(self) -> bytes:
         """All but the head; to be asked once nothing is missing."""
-        first, *rest = self.pieces
-        at = self.known.head_bytes
-        return b"".join([memoryview(first)[at:], *rest]) if rest else first[at:]
+        return b"".join([memoryview(self.pieces[0])[self.known.head_bytes :], *self.pieces[1:]])
 
 
 class _Brief:

@@ -265,9 +265,9 @@ class SignatureCall(_Answer):
     """How a worker calls a signature, found out by measuring.
 
     ``way``: ``plain`` is the signature's own function, ``frozen`` the same with its variables as constants,
-    ``frozen_session`` and ``frozen_inline`` that in a session, ``compiled`` through XLA. ``ratios`` are times as shares
-    of the plain way's. Requests are batched where rows are independent, ``best_rows`` at a time; where that is 0, as
-    many as there may be.
+    ``frozen_session`` and ``frozen_inline`` that in a session, ``session`` and ``session_inline`` the version in one,
+    where a table cannot be frozen, ``compiled`` through XLA. ``ratios`` are times as shares of the plain way's. Where
+    rows are independent requests are batched, ``best_rows`` at a time; where that is 0, as many as there may be.
     """
 
     way: str

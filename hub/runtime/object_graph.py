@@ -19,7 +19,8 @@ from hub.runtime.devices import Device
 from hub.runtime.orders import Order, WayName
 from hub.runtime.placement import on
 from hub.runtime.servable import Value, in_order, signature_of, turn_of
-from hub.runtime.ways import FROZEN, Takes, Way, others, plain
+from hub.runtime.session import SessionServable
+from hub.runtime.ways import APART, Takes, Way, others, plain, require_modest
 
 
 def _gradients() -> dict[str, Any]:
@@ -52,17 +53,19 @@ class ObjectGraphServable:
         self._device = device
         self._turn = turn_of(order)
         self._gradients: set[str] = set()
+        self._sessions: dict[WayName, SessionServable] = {}
         self._load()
 
     def _load(self) -> None:
         self._forget_gradients()
+        self._close_sessions()
         before = set(_gradients())
         with on(self._device):
             # The root must live as long as its functions: they reference its variables weakly.
             self.root: Any = tf.saved_model.load(str(self.order.root))
         self._gradients = _gradients().keys() - before
         self._calls: dict[str, _Call] = {}
-        self._frozen: set[str] = set()
+        self._adopted: dict[str, WayName] = {}
 
     def run(self, signature: str, inputs: Mapping[str, Value]) -> dict[str, Value]:
         """Call a signature."""
@@ -80,26 +83,53 @@ class ObjectGraphServable:
         """Makers of other ways to call a signature."""
         call = self._call(signature)
         yield "plain", lambda: plain(call.function, call.takes, self._device)
-        yield from others(call.function, call.takes, self._device)
+        if not call.holds_other_state:
+            yield from others(call.function, call.takes, self._device)
+            return
+        yield "session", lambda: self._in_session("session", signature, call)
+        if self._device.kind == "cpu":
+            yield "session_inline", lambda: self._in_session("session_inline", signature, call)
+
+    def _in_session(self, name: WayName, signature: str, call: _Call) -> Way:
+        require_modest(call.variables)
+        session = self._sessions.get(name)
+        if session is None:
+            session = SessionServable(self.order, self._device, is_inline=name == "session_inline")
+            session.require_initialized()
+            self._sessions[name] = session
+        session.prepare(signature)
+
+        def way(values: Mapping[str, Value]) -> list[Value]:
+            answers = session.run(signature, values)
+            return [answers[name] for name in call.outputs]
+
+        return way
 
     def adopt(self, signature: str, name: WayName, way: Way) -> None:
         """Call a signature in that way from now on."""
         self._calls[signature] = replace(self._call(signature), way=way)
-        if name in FROZEN:
-            self._frozen.add(signature)
+        self._adopted[signature] = name
 
     def settle(self) -> None:
-        """Let go of the variables where every signature has its own copy of them."""
-        if self._frozen == self.order.signatures.keys():
+        """Let go of sessions that are not used, and of the variables where every signature has its own copy of them."""
+        used = set(self._adopted.values())
+        for name in self._sessions.keys() - used:
+            self._sessions.pop(name).close()
+        if self._adopted.keys() == self.order.signatures.keys() and used <= APART:
             self._calls = {name: replace(call, function=None, variables=()) for name, call in self._calls.items()}
             self.root = None
             self._forget_gradients()
 
     def close(self) -> None:
-        """Let go of the functions and the root."""
+        """Let go of the functions, the sessions and the root."""
+        self._close_sessions()
         self._calls.clear()
         self.root = None
         self._forget_gradients()
+
+    def _close_sessions(self) -> None:
+        while self._sessions:
+            self._sessions.popitem()[1].close()
 
     def _forget_gradients(self) -> None:
         """Take the version's custom gradients out of TensorFlow's registry, which would keep its variables for ever."""

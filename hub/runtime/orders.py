@@ -12,7 +12,7 @@ from hub.domain.manifest import Manifest
 from hub.domain.signatures import Signature
 
 Loader = Literal["object_graph", "session"]
-WayName = Literal["plain", "frozen", "frozen_session", "frozen_inline", "compiled"]
+WayName = Literal["plain", "frozen", "frozen_session", "frozen_inline", "session", "session_inline", "compiled"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,8 +54,13 @@ def claim(device: Device) -> None:
     tf.config.experimental.set_memory_growth(gpus[0], True)
 
 
-def session_config(device: Device) -> tf.compat.v1.ConfigProto:
-    """What a session is made with: it makes its own devices, and must be told how many this process has."""
+def session_config(device: Device, *, is_inline: bool = False) -> tf.compat.v1.ConfigProto:
+    """What a session is made with: it makes its own devices, and must be told how many this process has.
+
+    Args:
+        device: What it computes on.
+        is_inline: Whether it computes in the calling thread.
+    """
     config = tf.compat.v1.ConfigProto(allow_soft_placement=True)
     config.intra_op_parallelism_threads = _threads(device)
     config.experimental.disable_thread_spinning = True  # who spins for work takes the time of those that have some
@@ -63,6 +68,8 @@ def session_config(device: Device) -> tf.compat.v1.ConfigProto:
     if device.kind == "cpu":
         config.device_count["GPU"] = 0
         config.device_count["CPU"] = device.index + 1
+    if is_inline:
+        config.experimental.executor_type = "SINGLE_THREADED_EXECUTOR"
     return config
 
 

@@ -15,7 +15,7 @@ from hub.runtime.devices import Device
 from hub.runtime.orders import Order, WayName
 from hub.runtime.placement import on, session_config
 from hub.runtime.servable import Value, as_array, in_order, signature_of, turn_of
-from hub.runtime.ways import Way
+from hub.runtime.ways import Way, callable_of
 from hub.savedmodel.metagraph import read_saved_model, served
 
 
@@ -35,21 +35,22 @@ def read_tags(root: Path) -> list[str]:
 class SessionServable:
     """A version in a ``tf.compat.v1.Session`` with a graph of its own."""
 
-    def __init__(self, order: Order, device: Device) -> None:
-        """Load the version.
+    def __init__(self, order: Order, device: Device, *, is_inline: bool = False) -> None:
+        """Load the version, to compute in the calling thread where it is to be ``inline``.
 
         Raises:
             Exception: Whatever TensorFlow raises; a hostile file may make it raise anything.
         """
         self.order = order
         self._device = device
+        self._config = session_config(device, is_inline=is_inline)
         self._tags = read_tags(order.root)
         self._turn = turn_of(order)
         self._open()
 
     def _open(self) -> None:
         graph = tf.Graph()
-        self._session = tf.compat.v1.Session(graph=graph, config=session_config(self._device))
+        self._session = tf.compat.v1.Session(graph=graph, config=self._config)
         try:
             with graph.as_default(), on(self._device):
                 loaded = tf.compat.v1.saved_model.load(self._session, self._tags, str(self.order.root))
@@ -81,6 +82,19 @@ class SessionServable:
                     self._open()
         # A session gives scalar strings as plain bytes; whoever called expects arrays.
         return in_order(spec, dict(zip(definition.outputs, map(as_array, values), strict=True)))
+
+    def require_initialized(self) -> None:
+        """Refuse a version with variables that this loader does not find: Keras keeps some where it does not look.
+
+        Raises:
+            ModelFailed: There are some; the signatures that were called may not have read them.
+        """
+        graph = self._session.graph
+        handles = [operation.outputs[0] for operation in graph.get_operations() if operation.type == "VarHandleOp"]
+        with graph.as_default():
+            found = self._session.run([tf.raw_ops.VarIsInitializedOp(resource=handle) for handle in handles])
+        if not all(found):
+            raise ModelFailed(f"The session loader finds {sum(map(bool, found))} of {len(found)} variables.")
 
     def prepare(self, signature: str) -> None:
         """Make a signature ready to be called."""
@@ -115,5 +129,5 @@ class SessionServable:
             self._check_types(signature, definition)
             feeds = [info.name for info in definition.inputs.values()]
             fetches = [info.name for info in definition.outputs.values()]
-            self._calls[signature] = self._session.make_callable(fetches, feed_list=feeds)
+            self._calls[signature] = callable_of(self._session, feeds, fetches)
         return self._calls[signature]

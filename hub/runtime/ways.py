@@ -3,13 +3,15 @@
 ``plain`` is the signature's own concrete function, without the keyword wrapper. ``frozen`` has its variables as
 constants, so that TensorFlow can fold what depends on them alone (a batch normalisation into the convolution before
 it). ``frozen_session`` is that graph in a session, whose optimizer sees the whole of it, and ``frozen_inline`` has a
-session that computes in the calling thread, without handing operations to others. ``compiled`` goes through XLA.
+session that computes in the calling thread, without handing operations to others. ``session`` and ``session_inline``
+are the same for what holds a table and so cannot be frozen: the version in a session, as TensorFlow Serving has it,
+with variables of its own. ``compiled`` goes through XLA.
 
 Laws: a way gives what ``plain`` gives, but for the last bits; a way that cannot be made raises, and is then none.
 """
 
 import functools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -25,8 +27,9 @@ from hub.runtime.servable import Value, as_array
 Way = Callable[[Mapping[str, Value]], Sequence[Value]]
 Takes = Mapping[str, tf.DType]
 """Names and types of a function's positional tensors."""
-FROZEN: frozenset[WayName] = frozenset({"frozen", "frozen_session", "frozen_inline"})
-_MOST_FROZEN_BYTES = 1 << 30  # a graph is one message of at most 2 GiB, its constants included
+APART: frozenset[WayName] = frozenset({"frozen", "frozen_session", "frozen_inline", "session", "session_inline"})
+"""Ways that hold by themselves what they need of the version."""
+_MOST_HELD_BYTES = 1 << 30  # a graph is one message of at most 2 GiB, its constants included
 
 
 def plain(concrete: Any, takes: Takes, device: Device) -> Way:
@@ -50,13 +53,22 @@ def others(concrete: Any, takes: Takes, device: Device) -> Iterator[tuple[WayNam
 
     yield "frozen_session", lambda: _session(frozen(), tuple(takes), session_config(device), device)
     if device.kind == "cpu":
-        inline = session_config(device)
-        inline.experimental.executor_type = "SINGLE_THREADED_EXECUTOR"
+        inline = session_config(device, is_inline=True)
         yield "frozen_inline", lambda: _session(frozen(), tuple(takes), inline, device)
     else:
         yield "frozen", lambda: plain(frozen(), takes, device)
         compiled = tf.function(lambda *given: concrete(*given), jit_compile=True, autograph=False)
         yield "compiled", lambda: plain(compiled, takes, device)
+
+
+def require_modest(variables: Iterable[tf.Variable]) -> None:
+    """Refuse to hold so much twice, if only until a way is chosen.
+
+    Raises:
+        ModelFailed: It is too much.
+    """
+    if sum(variable.shape.num_elements() * variable.dtype.size for variable in variables) > _MOST_HELD_BYTES:
+        raise ModelFailed("It holds too much to be held twice.")
 
 
 def _freeze(concrete: Any) -> Any:
@@ -65,13 +77,22 @@ def _freeze(concrete: Any) -> Any:
     Raises:
         ModelFailed: It holds too much, or something that is no variable, such as a table.
     """
-    held = sum(variable.shape.num_elements() * variable.dtype.size for variable in concrete.variables)
-    if held > _MOST_FROZEN_BYTES:
-        raise ModelFailed("It holds too much to be frozen.")
+    require_modest(concrete.variables)
     frozen = convert_variables_to_constants_v2(concrete, lower_control_flow=False)
     if frozen.captured_inputs:
         raise ModelFailed("It holds resources that cannot be frozen.")
     return frozen
+
+
+def callable_of(session: tf.compat.v1.Session, feeds: Sequence[str], fetches: Sequence[str]) -> Any:
+    """A function of arrays for the tensors ``feeds`` that gives those for ``fetches``.
+
+    Where none is twice among the feeds, nor fetched, it does without `run`, whose bookkeeping in Python takes longer
+    than a small model.
+    """
+    if len(set(feeds)) < len(feeds) or set(feeds) & set(fetches):
+        return session.make_callable(list(fetches), feed_list=list(feeds))
+    return session._make_callable_from_options(CallableOptions(feed=feeds, fetch=fetches))  # noqa: SLF001
 
 
 def _session(frozen: Any, names: Sequence[str], config: tf.compat.v1.ConfigProto, device: Device) -> Way:
@@ -79,11 +100,7 @@ def _session(frozen: Any, names: Sequence[str], config: tf.compat.v1.ConfigProto
     with graph.as_default(), on(device):
         tf.import_graph_def(frozen.graph.as_graph_def(), name="")
     session = tf.compat.v1.Session(graph=graph, config=config)
-    options = CallableOptions(
-        feed=[taken.name for taken in frozen.inputs], fetch=[output.name for output in frozen.outputs]
-    )
-    # `make_callable` with feeds goes through `run`, whose bookkeeping in Python takes longer than a small model.
-    function = session._make_callable_from_options(options)  # noqa: SLF001
+    function = callable_of(session, [taken.name for taken in frozen.inputs], [given.name for given in frozen.outputs])
 
     def call(values: Mapping[str, Value]) -> Sequence[Value]:
         # A session gives scalar strings as plain bytes; whoever called expects arrays.

@@ -21,9 +21,11 @@ from hub.runtime.choosing import choose, warm
 from hub.runtime.devices import Device
 from hub.runtime.failures import scrub
 from hub.runtime.loader import load_with
-from hub.runtime.orders import Choice, Loader, Order
+from hub.runtime.object_graph import ObjectGraphServable
+from hub.runtime.orders import Choice, Loader, Order, WayName
 from hub.runtime.residents import Resident, Residents
 from hub.runtime.servable import as_array
+from hub.runtime.ways import callable_of
 from hub.savedmodel.inspect import inspect
 
 pytestmark = pytest.mark.slow
@@ -126,7 +128,8 @@ def test_the_ways_to_call_a_version_are_measured_and_the_rows_compared(tiny_mode
     assert independent == {"trunk": True, "vocabulary": True, "doubler": False, "centred": False, "dice": False}
     assert found["counter"]["count_up"] == Choice()
     # A table cannot be frozen; chance is never the same twice, so nothing agrees with it.
-    assert found["vocabulary"][SERVING_DEFAULT].way == found["dice"][SERVING_DEFAULT].way == "plain"
+    assert found["vocabulary"][SERVING_DEFAULT].ratios.keys() == {"plain", "session", "session_inline"}
+    assert found["dice"][SERVING_DEFAULT].way == "plain"
 
 
 def test_rows_are_told_apart_where_a_device_rounds_too(tiny_models: Path) -> None:
@@ -153,6 +156,44 @@ def test_what_was_chosen_is_taken_up_without_measuring(tiny_models: Path) -> Non
     assert trunk.choices == {SERVING_DEFAULT: chosen}
     outputs = trunk.servable.run(SERVING_DEFAULT, {"inputs": np.array([[1.0, 2.0]], np.float32)})
     np.testing.assert_allclose(as_array(next(iter(outputs.values()))), [[1.0, 2.0, 3.0]])
+
+
+@pytest.mark.parametrize("way", ["session", "session_inline"])
+def test_a_version_with_a_table_lives_in_one_session_alone(tiny_models: Path, way: WayName) -> None:
+    chosen = Choice(way, True, {"plain": 1.0, way: 0.5})
+    again = replace(order(tiny_models / "vocabulary"), choices={SERVING_DEFAULT: chosen})
+    vocabulary = resident(30 * MIB, [again]).of("vocabulary")
+    assert vocabulary.choices == {SERVING_DEFAULT: chosen}
+    assert isinstance(vocabulary.servable, ObjectGraphServable)
+    assert vocabulary.servable.root is None
+    for words, ids in (([b"b", b"c", b"a"], [1, -1, 0]), ([], [])):
+        outputs = vocabulary.servable.run(SERVING_DEFAULT, {"words": np.array(words, object)})
+        assert as_array(outputs["ids"]).tolist() == ids
+        assert as_array(outputs["upper"]).tolist() == [word.upper() for word in words]
+    vocabulary.servable.close()
+
+
+def test_a_session_that_lacks_variables_is_no_way_even_where_they_were_not_read(tiny_models: Path) -> None:
+    found = resident(30 * MIB, [order(tiny_models / "hidden_words")], is_tuned=True).of("hidden_words")
+    assert found.choices[SERVING_DEFAULT].ratios.keys() == {"plain"}
+    outputs = found.servable.run(SERVING_DEFAULT, {"words": np.array([b"a"], object)})
+    assert as_array(outputs["y"]).tolist() == [0.0]
+
+
+def test_a_session_gives_what_it_is_fed_and_takes_a_tensor_twice() -> None:
+    with tf.Graph().as_default() as graph:
+        x = tf.compat.v1.placeholder(tf.float32, [None], name="x")
+        doubled = tf.identity(2 * x, name="y")
+    ones = np.ones(2, np.float32)
+    with tf.compat.v1.Session(graph=graph) as session:
+        assert [part.tolist() for part in callable_of(session, [x.name], [doubled.name])(ones)] == [[2, 2]]
+        assert [part.tolist() for part in callable_of(session, [x.name], [x.name, doubled.name])(ones)] == [
+            [1, 1],
+            [2, 2],
+        ]
+        assert [part.tolist() for part in callable_of(session, [x.name, x.name], [doubled.name])(ones, ones)] == [
+            [2, 2]
+        ]
 
 
 def test_a_version_is_measured_on_what_it_answered_when_it_was_probed(tiny_models: Path, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import uvicorn
 from hub.api.app import create_app
 from hub.api.connection import Connection
 from hub.api.front import Front
+from hub.api.patience import Patience
 from hub.domain.digests import digest_of
 from hub.domain.errors import HubError
 from hub.domain.lineage import Edge
@@ -158,7 +160,7 @@ class Hub:
 
 
 @contextmanager
-def running_hub(data: Path, **more: Any) -> Iterator[Hub]:
+def running_hub(data: Path, patience: Patience | None = None, **more: Any) -> Iterator[Hub]:
     """A hub without models, over HTTP; ``more`` are settings."""
     wanted = {"request_max_bytes": REQUEST_MAX_BYTES, "predict_deadline_s": 30.0, "anonymous": "read"}
     settings = Settings(data_dir=data, **wanted | more)
@@ -170,7 +172,9 @@ def running_hub(data: Path, **more: Any) -> Iterator[Hub]:
     first = house.access.create_first()
     assert first is not None
     front = create_app(house)
-    server = uvicorn.Server(uvicorn.Config(front, http=Connection, port=0, log_level="warning"))
+    server = uvicorn.Server(
+        uvicorn.Config(front, http=partial(Connection, patience=patience), port=0, log_level="warning")
+    )
     thread = threading.Thread(target=server.run)
     thread.start()
     try:

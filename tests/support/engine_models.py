@@ -117,6 +117,28 @@ class HiddenKeras(tf.Module):
         return {"y": self.layer(x)}
 
 
+class HiddenWords(tf.Module):
+    """The same, with a table, and read for some words only."""
+
+    def __init__(self) -> None:
+        pairs = tf.lookup.KeyValueTensorInitializer(["a", "b"], tf.constant([0, 1], tf.int64))
+        self.table = tf.lookup.StaticHashTable(pairs, -1)
+        self.layer = keras.layers.Dense(1)
+        self.layer.build((None, 1))
+
+    @tf.function(input_signature=[WORDS])
+    def call(self, words):
+        ids = self.table.lookup(words)
+        seen = tf.reduce_max(tf.concat([ids, [-1]], axis=0)) >= 0
+        return {
+            "y": tf.cond(
+                seen,
+                lambda: tf.squeeze(self.layer(tf.cast(ids[:, tf.newaxis], tf.float32)), 1),
+                lambda: tf.cast(ids, tf.float32),
+            )
+        }
+
+
 def save(root: tf.Module, folder: Path, signatures: dict, stateful: tuple[str, ...] = ()) -> None:
     """Save a model, and beside it a JSON file with its signatures as the hub describes them."""
     tf.saved_model.save(root, str(folder), signatures=signatures)
@@ -150,6 +172,7 @@ def main(target: Path) -> None:
         ("dice", Dice(), "roll"),
         ("centred", Centred(), "centre"),
         ("hidden_keras", HiddenKeras(), "call"),
+        ("hidden_words", HiddenWords(), "call"),
     ):
         save(model, target / name, {default: getattr(model, function)})
     trunk = Trunk()
