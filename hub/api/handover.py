@@ -3,7 +3,7 @@
 Several processes take connections at one address. What a connection's next request is for is seen in its first line;
 where that is not the outlet's business, the connection itself is passed on, with the bytes that were read. It stays
 where it went: the hub answers predictions as well. Laws: a connection is passed on between two requests only, when
-nothing is under way; no byte is lost or read twice.
+nothing is under way and all answers are on their way; no byte is lost or read twice.
 
 Source: unix(7), ``SCM_RIGHTS``.
 """
@@ -46,10 +46,10 @@ class OutletConnection(Connection):
 
     def data_received(self, data: bytes) -> None:
         """See uvicorn; what is not for an outlet goes to the hub."""
-        if not self.is_at_rest or is_served(data):
+        transport = cast(asyncio.Transport, self.transport)
+        if not self.is_at_rest or transport.get_write_buffer_size() or is_served(data):
             super().data_received(data)
             return
-        transport = cast(asyncio.Transport, self.transport)
         transport.pause_reading()
         self._hand_over(data, os.dup(transport.get_extra_info("socket").fileno()))
         transport.abort()  # closes this process's descriptor only

@@ -141,6 +141,27 @@ def test_requests_that_wait_in_line_are_answered_or_sent_again(hub: RunningHub) 
         assert said.count(b"HTTP/1.1 200 OK") == 3 or b"Send it again" in said
 
 
+def test_an_answer_that_is_not_read_yet_is_read_whole_before_the_next(hub: RunningHub) -> None:
+    place, rows = urlsplit(hub.url), 2_000_000
+    x = {"name": "x", "shape": [rows, 2], "datatype": "FP32", "parameters": {"binary_data_size": 8 * rows}}
+    head = json.dumps({"inputs": [x], "outputs": [{"name": "doubled", "parameters": {"binary_data": True}}]}).encode()
+    sent = (
+        f"POST {INFER} HTTP/1.1\r\nhost: hub\r\ncontent-type: application/octet-stream\r\n"
+        f"inference-header-content-length: {len(head)}\r\ncontent-length: {len(head) + 8 * rows}\r\n\r\n"
+    ).encode()
+    for _ in range(6):
+        with socket.create_connection((place.hostname, place.port), 60) as raw:
+            raw.sendall(sent + head + np.ones((rows, 2), "<f4").tobytes())
+            time.sleep(0.5)  # the answer is on its way, and does not fit into what the sockets hold
+            raw.sendall(b"GET /api/v1/models HTTP/1.1\r\nhost: hub\r\nconnection: close\r\n\r\n")
+            said = b"".join(iter(lambda: raw.recv(65_536), b""))
+        lines, _, rest = said.partition(b"\r\n\r\n")
+        size = int(lines.lower().partition(b"\r\ncontent-length: ")[2].partition(b"\r")[0])
+        assert b" 200 " in lines, said[:600]
+        assert rest[size - 8 * rows : size] == np.full((rows, 2), 2, "<f4").tobytes()
+        assert rest[size:].startswith(b"HTTP/1.1 ")
+
+
 def test_killed_outlets_come_back_and_nobody_fails_who_asks_again(hub: RunningHub) -> None:
     failed: list[HubError] = []
     rows = np.ones((1, 2), np.float32)
