@@ -17,6 +17,7 @@ from hub.protocol.frames import Tensor, to_numpy
 from hub.runtime.servable import Value
 
 Arrays = Mapping[str, np.ndarray]
+MAX_BATCH_BYTES = 64 << 20
 
 
 def has_rows(signature: Signature) -> bool:

@@ -21,7 +21,7 @@ import numpy as np
 import structlog
 
 from hub.domain.signatures import Signature
-from hub.runtime.batches import Arrays, has_rows, stack
+from hub.runtime.batches import MAX_BATCH_BYTES, Arrays, has_rows, stack
 from hub.runtime.devices import Device
 from hub.runtime.orders import Choice, WayName
 from hub.runtime.placement import exact
@@ -169,18 +169,23 @@ def _are_independent(
 
 def _best_rows(call: Callable[[Arrays], Any], sample: Arrays, measured: Measured) -> int:
     """The smallest batch that no larger one beats, row for row; 0 where that is the largest of all."""
-    batches: dict[int, Arrays] = {}
+    row_bytes = sum(value[:1].nbytes for value in sample.values())
     times: dict[int, float] = {}
     for rows in _BATCHES:
-        batches[rows] = _resized(sample, rows)
-        times[rows] = _timed(call, batches[rows], measured)
+        if times and rows * row_bytes > MAX_BATCH_BYTES:
+            break
+        try:
+            times[rows] = _timed(call, _resized(sample, rows), measured)
+        except Exception as error:  # noqa: BLE001 - a model may refuse other sizes in any way
+            _log.debug("batch.refused", rows=rows, error=repr(error)[:500])
+            break
         spent_s = sum(times.values())
         if spent_s > BUDGET_S or (spent_s > _GROWING_S and _fastest(times) < rows):
             break
-    for _ in range(min(_BATCH_ROUNDS, int(BUDGET_S / spent_s))):
-        for rows, batch in batches.items():
-            times[rows] = min(times[rows], _timed(call, batch, measured))
-    best = _fastest(times)
+    for _ in range(min(_BATCH_ROUNDS, int(BUDGET_S / sum(times.values(), 1e-9)))):
+        for rows in times:
+            times[rows] = min(times[rows], _timed(call, _resized(sample, rows), measured))
+    best = _fastest(times) if times else 1
     return 0 if best == _BATCHES[-1] else best
 
 

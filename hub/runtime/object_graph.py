@@ -13,7 +13,7 @@ from typing import Any
 import tensorflow as tf
 from tensorflow.python.framework import ops
 
-from hub.domain.errors import SignatureNotFound
+from hub.domain.errors import ModelFailed, SignatureNotFound
 from hub.domain.signatures import Signature
 from hub.runtime.devices import Device
 from hub.runtime.orders import Order, WayName
@@ -58,7 +58,6 @@ class ObjectGraphServable:
 
     def _load(self) -> None:
         self._forget_gradients()
-        self._close_sessions()
         before = set(_gradients())
         with on(self._device):
             # The root must live as long as its functions: they reference its variables weakly.
@@ -85,18 +84,21 @@ class ObjectGraphServable:
         yield "plain", lambda: plain(call.function, call.takes, self._device)
         if not call.holds_other_state:
             yield from others(call.function, call.takes, self._device)
-            return
-        yield "session", lambda: self._in_session("session", signature, call)
-        if self._device.kind == "cpu":
-            yield "session_inline", lambda: self._in_session("session_inline", signature, call)
+        elif not any(each.is_stateful for each in self.order.signatures.values()):
+            if self._device.kind == "cpu":
+                yield "session_inline", lambda: self._in_session("session_inline", signature, call)
+            yield "session", lambda: self._in_session("session", signature, call)
 
     def _in_session(self, name: WayName, signature: str, call: _Call) -> Way:
-        require_modest(call.variables)
-        session = self._sessions.get(name)
-        if session is None:
+        """The signature in a session of the version, which has all that it holds once more: one such is enough."""
+        require_modest(self.order.size_bytes)
+        if any(session.has(signature) for other, session in self._sessions.items() if other != name):
+            raise ModelFailed("Another session has it.")
+        if name not in self._sessions:
             session = SessionServable(self.order, self._device, is_inline=name == "session_inline")
-            session.require_initialized()
+            session.require_all_state()
             self._sessions[name] = session
+        session = self._sessions[name]
         session.prepare(signature)
 
         def way(values: Mapping[str, Value]) -> list[Value]:
@@ -122,14 +124,11 @@ class ObjectGraphServable:
 
     def close(self) -> None:
         """Let go of the functions, the sessions and the root."""
-        self._close_sessions()
+        while self._sessions:
+            self._sessions.popitem()[1].close()
         self._calls.clear()
         self.root = None
         self._forget_gradients()
-
-    def _close_sessions(self) -> None:
-        while self._sessions:
-            self._sessions.popitem()[1].close()
 
     def _forget_gradients(self) -> None:
         """Take the version's custom gradients out of TensorFlow's registry, which would keep its variables for ever."""

@@ -4,11 +4,14 @@ TF1 models, with their reference variables, are at home here. A stateful signatu
 restored from the files, so that it answers as if freshly loaded.
 """
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
+from tensorflow.core.framework import types_pb2
+from tensorflow.python.framework import op_def_registry
 
 from hub.domain.errors import InvalidModel, ModelFailed, SignatureNotFound
 from hub.runtime.devices import Device
@@ -17,6 +20,14 @@ from hub.runtime.placement import on, session_config
 from hub.runtime.servable import Value, as_array, in_order, signature_of, turn_of
 from hub.runtime.ways import Way, callable_of
 from hub.savedmodel.metagraph import read_saved_model, served
+
+_LASTING = {
+    "VarHandleOp",
+    "HashTableV2",
+    "MutableHashTableV2",
+    "MutableHashTableOfTensorsV2",
+    "MutableDenseHashTableV2",
+}
 
 
 def read_tags(root: Path) -> list[str]:
@@ -30,6 +41,19 @@ def read_tags(root: Path) -> list[str]:
     if meta is None:
         raise InvalidModel("It is not clear which meta graph of the SavedModel is served.")
     return list(meta.tags)
+
+
+def _makers(graph: Any) -> set[str]:
+    """The types of operations, in functions too, that make resources."""
+    nodes = itertools.chain(graph.node, *(function.node_def for function in graph.library.function))
+    known = ((name, op_def_registry.get(name)) for name in {node.op for node in nodes})
+    return {
+        name
+        for name, definition in known
+        if definition is not None
+        and definition.is_stateful
+        and any(given.type == types_pb2.DT_RESOURCE for given in definition.output_arg)
+    }
 
 
 class SessionServable:
@@ -83,13 +107,18 @@ class SessionServable:
         # A session gives scalar strings as plain bytes; whoever called expects arrays.
         return in_order(spec, dict(zip(definition.outputs, map(as_array, values), strict=True)))
 
-    def require_initialized(self) -> None:
-        """Refuse a version with variables that this loader does not find: Keras keeps some where it does not look.
+    def require_all_state(self) -> None:
+        """Refuse a version whose state a session does not have, whether or not the signatures that were called read it.
+
+        This loader does not find every variable that Keras keeps, and what has no name is made anew by each run.
 
         Raises:
-            ModelFailed: There are some; the signatures that were called may not have read them.
+            ModelFailed: Variables are not initialized, or something is held in what is neither a variable nor a table.
         """
         graph = self._session.graph
+        strange = _makers(graph.as_graph_def()) - _LASTING
+        if strange:
+            raise ModelFailed(f"What {min(strange)!r} makes does not last in a session.")
         handles = [operation.outputs[0] for operation in graph.get_operations() if operation.type == "VarHandleOp"]
         with graph.as_default():
             found = self._session.run([tf.raw_ops.VarIsInitializedOp(resource=handle) for handle in handles])
@@ -99,6 +128,10 @@ class SessionServable:
     def prepare(self, signature: str) -> None:
         """Make a signature ready to be called."""
         self._call(signature)
+
+    def has(self, signature: str) -> bool:
+        """Whether a signature is ready to be called."""
+        return signature in self._calls
 
     def ways(self, signature: str) -> Iterator[tuple[WayName, Callable[[], Way]]]:
         """None but the session's own."""

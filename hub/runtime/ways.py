@@ -11,7 +11,7 @@ Laws: a way gives what ``plain`` gives, but for the last bits; a way that cannot
 """
 
 import functools
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -61,13 +61,13 @@ def others(concrete: Any, takes: Takes, device: Device) -> Iterator[tuple[WayNam
         yield "compiled", lambda: plain(compiled, takes, device)
 
 
-def require_modest(variables: Iterable[tf.Variable]) -> None:
+def require_modest(held_bytes: int) -> None:
     """Refuse to hold so much twice, if only until a way is chosen.
 
     Raises:
         ModelFailed: It is too much.
     """
-    if sum(variable.shape.num_elements() * variable.dtype.size for variable in variables) > _MOST_HELD_BYTES:
+    if held_bytes > _MOST_HELD_BYTES:
         raise ModelFailed("It holds too much to be held twice.")
 
 
@@ -77,7 +77,7 @@ def _freeze(concrete: Any) -> Any:
     Raises:
         ModelFailed: It holds too much, or something that is no variable, such as a table.
     """
-    require_modest(concrete.variables)
+    require_modest(sum(variable.shape.num_elements() * variable.dtype.size for variable in concrete.variables))
     frozen = convert_variables_to_constants_v2(concrete, lower_control_flow=False)
     if frozen.captured_inputs:
         raise ModelFailed("It holds resources that cannot be frozen.")

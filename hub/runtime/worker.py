@@ -37,7 +37,7 @@ from hub.domain.errors import HubError
 from hub.protocol.frames import Buffer, Frame, Tensor, check_bytes, encode_frame
 from hub.protocol.problems import to_problem
 from hub.runtime.askers import ENGINE, Askers, id_of, number_of, stream_of
-from hub.runtime.batches import has_rows
+from hub.runtime.batches import MAX_BATCH_BYTES, has_rows
 from hub.runtime.computing import Answers, Call, Job, compute
 from hub.runtime.devices import Device
 from hub.runtime.failures import model_failed
@@ -52,7 +52,6 @@ from hub.runtime.residents import Resident, Residents
 from hub.runtime.servable import check_specs, signature_of
 from hub.runtime.slots import Slots
 
-MAX_BATCH_BYTES = 64 << 20
 _GPU_SIZES = (1, 2, 4, 8, 16, 32, 64)
 _MAX_REMEMBERED = 1_024
 _SHORT_S = 0.001

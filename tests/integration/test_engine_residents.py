@@ -128,7 +128,7 @@ def test_the_ways_to_call_a_version_are_measured_and_the_rows_compared(tiny_mode
     assert independent == {"trunk": True, "vocabulary": True, "doubler": False, "centred": False, "dice": False}
     assert found["counter"]["count_up"] == Choice()
     # A table cannot be frozen; chance is never the same twice, so nothing agrees with it.
-    assert found["vocabulary"][SERVING_DEFAULT].ratios.keys() == {"plain", "session", "session_inline"}
+    assert found["vocabulary"][SERVING_DEFAULT].ratios.keys() == {"plain", "session_inline"}
     assert found["dice"][SERVING_DEFAULT].way == "plain"
 
 
@@ -173,11 +173,30 @@ def test_a_version_with_a_table_lives_in_one_session_alone(tiny_models: Path, wa
     vocabulary.servable.close()
 
 
-def test_a_session_that_lacks_variables_is_no_way_even_where_they_were_not_read(tiny_models: Path) -> None:
-    found = resident(30 * MIB, [order(tiny_models / "hidden_words")], is_tuned=True).of("hidden_words")
+@pytest.mark.parametrize(
+    ("name", "word", "output", "answer"),
+    [
+        ("hidden_words", b"a", "y", 0.0),  # has variables that the session does not find, read for known words only
+        ("nameless", b"rimu", "ids", 6),  # has a table that is empty in each run of a session
+        ("ledger", b"b", "ids", 1),  # is loaded anew for a signature that changes state
+    ],
+)
+def test_a_session_is_no_way_for_what_it_may_answer_otherwise(
+    tiny_models: Path, name: str, word: bytes, output: str, answer: float
+) -> None:
+    found = resident(30 * MIB, [order(tiny_models / name)], is_tuned=True).of(name)
     assert found.choices[SERVING_DEFAULT].ratios.keys() == {"plain"}
-    outputs = found.servable.run(SERVING_DEFAULT, {"words": np.array([b"a"], object)})
-    assert as_array(outputs["y"]).tolist() == [0.0]
+    for _ in range(2):
+        outputs = found.servable.run(SERVING_DEFAULT, {"words": np.array([word], object)})
+        assert as_array(outputs[output]).tolist() == [answer]
+        if "count_up" in found.servable.order.signatures:
+            assert float(as_array(found.servable.run("count_up", {})["count"])) == 1.0
+
+
+def test_much_is_not_held_twice(tiny_models: Path) -> None:
+    large = replace(order(tiny_models / "vocabulary"), size_bytes=2 << 30)
+    found = resident(3 << 30, [large], is_tuned=True).of("vocabulary").choices[SERVING_DEFAULT]
+    assert found.ratios.keys() == {"plain"}
 
 
 def test_a_session_gives_what_it_is_fed_and_takes_a_tensor_twice() -> None:
@@ -210,6 +229,10 @@ def test_a_version_is_measured_on_what_it_answered_when_it_was_probed(tiny_model
     )
 
 
+def refused() -> float:
+    raise ValueError
+
+
 class Timed:
     """A servable whose calls take as long as ``cost`` says, by a clock of its own."""
 
@@ -240,6 +263,7 @@ class Timed:
         (lambda rows: rows * (1e-3 if rows <= 8 else 1.5e-3), 8, 64),  # more than eight outgrow a cache
         (lambda rows: rows * 2e-2, 2, 8),  # rows cost the same; a batch also costs what is beside it
         (lambda rows: rows * 1.0, 1, 2),  # that takes too long to go on
+        (lambda rows: 1e-3 if rows <= 16 else refused(), 16, 32),  # it takes no larger ones
         (lambda rows: 0.4 + rows * 1e-2, 8, 8),  # too long as well, and the largest that was tried is the best
     ],
 )

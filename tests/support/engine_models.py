@@ -47,6 +47,30 @@ class Vocabulary(tf.Module):
         return {"ids": self.table.lookup(words), "upper": tf.strings.upper(words)}
 
 
+class Ledger(Vocabulary):
+    """The same, beside a signature that changes state."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = tf.Variable(0.0, name="count")
+
+    @tf.function(input_signature=[])
+    def count_up(self):
+        return {"count": self.count.assign_add(1.0)}
+
+
+class Nameless(tf.Module):
+    """A table without a name, which each run of a session makes anew."""
+
+    def __init__(self) -> None:
+        self.table = tf.lookup.experimental.MutableHashTable(tf.string, tf.int64, -1, experimental_is_anonymous=True)
+        self.table.insert(tf.constant(["kauri", "rimu"]), tf.constant([5, 6], tf.int64))
+
+    @tf.function(input_signature=[WORDS])
+    def find(self, words):
+        return {"ids": tf.ensure_shape(self.table.lookup(words), [None])}
+
+
 class Endless(tf.Module):
     @tf.function(input_signature=[NUMBER])
     def spin(self, x):
@@ -164,6 +188,8 @@ def main(target: Path) -> None:
     stateful = {"count_up": counter.count_up, "remember": counter.remember}
     save(counter, target / "counter", stateful, tuple(stateful))
     save(vocabulary, target / "vocabulary", {default: vocabulary.find})
+    ledger = Ledger()
+    save(ledger, target / "ledger", {default: ledger.find, "count_up": ledger.count_up}, ("count_up",))
     save(head, target / "head", {default: head.score})
     for name, model, function in (
         ("endless", Endless(), "spin"),
@@ -173,6 +199,7 @@ def main(target: Path) -> None:
         ("centred", Centred(), "centre"),
         ("hidden_keras", HiddenKeras(), "call"),
         ("hidden_words", HiddenWords(), "call"),
+        ("nameless", Nameless(), "find"),
     ):
         save(model, target / name, {default: getattr(model, function)})
     trunk = Trunk()
