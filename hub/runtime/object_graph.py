@@ -54,6 +54,7 @@ class ObjectGraphServable:
         self._turn = turn_of(order)
         self._gradients: set[str] = set()
         self._sessions: dict[WayName, SessionServable] = {}
+        self._has_no_session = False
         self._load()
 
     def _load(self) -> None:
@@ -94,11 +95,7 @@ class ObjectGraphServable:
         require_modest(self.order.size_bytes)
         if any(session.has(signature) for other, session in self._sessions.items() if other != name):
             raise ModelFailed("Another session has it.")
-        if name not in self._sessions:
-            session = SessionServable(self.order, self._device, is_inline=name == "session_inline")
-            session.require_all_state()
-            self._sessions[name] = session
-        session = self._sessions[name]
+        session = self._sessions.get(name) or self._open_session(name)
         session.prepare(signature)
 
         def way(values: Mapping[str, Value]) -> list[Value]:
@@ -106,6 +103,20 @@ class ObjectGraphServable:
             return [answers[name] for name in call.outputs]
 
         return way
+
+    def _open_session(self, name: WayName) -> SessionServable:
+        if self._has_no_session:
+            raise ModelFailed("A session cannot have it.")
+        self._has_no_session = True
+        session = SessionServable(self.order, self._device, is_inline=name == "session_inline")
+        try:
+            session.require_all_state()
+        except Exception:
+            session.close()
+            raise
+        self._has_no_session = False
+        self._sessions[name] = session
+        return session
 
     def adopt(self, signature: str, name: WayName, way: Way) -> None:
         """Call a signature in that way from now on."""
