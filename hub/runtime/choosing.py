@@ -179,8 +179,8 @@ def _best_rows(call: Callable[[Arrays], Any], sample: Arrays, measured: Measured
         except Exception as error:  # noqa: BLE001 - a model may refuse other sizes in any way
             _log.debug("batch.refused", rows=rows, error=repr(error)[:500])
             break
-        spent_s = sum(times.values())
-        if spent_s > BUDGET_S or (spent_s > _GROWING_S and _fastest(times) < rows):
+        spent_s, best = sum(times.values()), _fastest(times)
+        if spent_s > BUDGET_S or best * 4 <= rows or (spent_s > _GROWING_S and best < rows):
             break
     for _ in range(min(_BATCH_ROUNDS, int(BUDGET_S / sum(times.values(), 1e-9)))):
         for rows in times:

@@ -260,7 +260,7 @@ class Timed:
     ("cost", "best_rows", "largest"),
     [
         (lambda rows: 1e-4 + rows * 1e-6, 0, 64),  # what counts is the call: the more rows the better
-        (lambda rows: rows * (1e-3 if rows <= 8 else 1.5e-3), 8, 64),  # more than eight outgrow a cache
+        (lambda rows: rows * (1e-3 if rows <= 8 else 1.5e-3), 8, 32),  # more than eight outgrow a cache
         (lambda rows: rows * 2e-2, 2, 8),  # rows cost the same; a batch also costs what is beside it
         (lambda rows: rows * 1.0, 1, 2),  # that takes too long to go on
         (lambda rows: 1e-3 if rows <= 16 else refused(), 16, 32),  # it takes no larger ones
