@@ -111,7 +111,7 @@ class Connection(PatientConnection):
         """Give what arrives of a request whose head is known to the parser after all."""
         arriving, self._arriving = self._arriving, None
         if arriving is not None:
-            self._first, self._run_bytes = b"", 0
+            self._first = b""
             super().data_received(b"".join(arriving.pieces))
 
     def _look(self) -> None:

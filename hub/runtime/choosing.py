@@ -75,12 +75,27 @@ def choose(
     best = min(ratios, key=lambda name: ratios[name])
     if best != "plain":
         servable.adopt(signature.name, best, ways[best])
-    best_rows = 0
-    if is_independent and device.kind == "cpu":
-        best_rows = _best_rows(partial(_run, servable, signature), sample, measured)
-    choice = Choice(best, is_independent, ratios, best_rows)
-    _log.info("signature.tuned", signature=signature.name, **choice.dump())
-    return choice
+    _log.info("signature.tuned", signature=signature.name, way=best, ratios=ratios, independent_rows=is_independent)
+    return Choice(best, is_independent, ratios)
+
+
+def choose_rows(
+    servable: Servable,
+    signature: Signature,
+    choice: Choice,
+    inputs: Iterator[Arrays],
+    device: Device,
+    measured: Measured = nullcontext,
+) -> Choice:
+    """Find out how many rows a signature is best called on at once; see ``choose``, which comes before."""
+    if not choice.has_independent_rows or device.kind != "cpu":
+        return choice
+    found = _answered(servable, signature, inputs)
+    if found is None:
+        return choice
+    best_rows = _best_rows(partial(_run, servable, signature), found[0], measured)
+    _log.info("signature.sized", signature=signature.name, best_rows=best_rows)
+    return replace(choice, best_rows=best_rows)
 
 
 def warm(
@@ -182,10 +197,12 @@ def _best_rows(call: Callable[[Arrays], Any], sample: Arrays, measured: Measured
         spent_s, best = sum(times.values()), _fastest(times)
         if spent_s > BUDGET_S or best * 4 <= rows or (spent_s > _GROWING_S and best < rows):
             break
-    for _ in range(min(_BATCH_ROUNDS, int(BUDGET_S / sum(times.values(), 1e-9)))):
+    if not times:
+        return 1
+    for _ in range(min(_BATCH_ROUNDS, int(BUDGET_S / sum(times.values())))):
         for rows in times:
             times[rows] = min(times[rows], _timed(call, _resized(sample, rows), measured))
-    best = _fastest(times) if times else 1
+    best = _fastest(times)
     return 0 if best == _BATCHES[-1] else best
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -22,7 +23,7 @@ from hub.protocol.frames import to_numpy
 from hub.protocol.golden import Sample, read_golden
 from hub.runtime.batches import Arrays
 from hub.runtime.candidates import candidates, string_values
-from hub.runtime.choosing import Choice, Measured, choose, take_up, warm
+from hub.runtime.choosing import Choice, Measured, choose, choose_rows, take_up, warm
 from hub.runtime.devices import Device
 from hub.runtime.loader import load
 from hub.runtime.marks import Marks
@@ -169,10 +170,14 @@ class Residents:
             await self._on(self._tuner, order, _settle, resident.servable)
             for name, choice in resident.choices.items():
                 await self._on(self._tuner, order, _warm, resident.servable, name, choice, golden, self._sizes)
+            # The ways that were tried are gone, and what was chosen may need more than the plain way, or less.
+            resident.size_bytes = max(order.size_bytes, resident.size_bytes + used_bytes(self._device) - before)
+            # Only now: what large batches leave in the allocator's pool is there for every version.
+            for name in unknown:
+                sizing = partial(_choose_rows, resident.servable, name, resident.choices[name], golden)
+                resident.choices[name] = await self._on(self._tuner, order, sizing, self._device, self._measured)
         finally:
             self.let_go(held)
-        # The ways that were tried are gone, and what was chosen may need more than the plain way, or less.
-        resident.size_bytes = max(order.size_bytes, resident.size_bytes + used_bytes(self._device) - before)
         if unknown:
             self._on_tuned(order.digest, resident.choices)
 
@@ -259,6 +264,22 @@ def _choose(servable: Servable, name: str, golden: Mapping[str, Sample], device:
     except Exception as error:  # noqa: BLE001 - models are other people's programs: they may raise anything
         _log.warning("signature.not_tuned", signature=name, error=repr(error)[:500])
         return Choice()
+
+
+def _choose_rows(
+    servable: Servable,
+    name: str,
+    choice: Choice,
+    golden: Mapping[str, Sample],
+    device: Device,
+    measured: Measured,
+) -> Choice:
+    try:
+        signature = servable.order.signatures[name]
+        return choose_rows(servable, signature, choice, _inputs(servable, name, golden), device, measured)
+    except Exception as error:  # noqa: BLE001 - likewise
+        _log.warning("signature.not_sized", signature=name, error=repr(error)[:500])
+        return choice
 
 
 def _warm(servable: Servable, name: str, choice: Choice, golden: Mapping[str, Sample], sizes: Sequence[int]) -> None:

@@ -94,7 +94,7 @@ class Worker:
         self._marks = marks
         self._slots = Slots(streams(device), self._dispatch)
         self._residents = Residents(
-            device, budget_bytes, self._tuned, self._sizes, self._leaked, marks, self._slots.borrowed
+            device, budget_bytes, self._tuned, self._sizes, self._leaked, marks, measured=self._slots.borrowed
         )
         self._streams = ThreadPoolExecutor(streams(device), thread_name_prefix="device")
         self._queues: Queues[Job] = Queues(delay_s)

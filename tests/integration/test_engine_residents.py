@@ -17,7 +17,7 @@ from hub.domain.tensors import TensorSpec
 from hub.protocol.frames import from_numpy
 from hub.protocol.golden import Sample, write_golden
 from hub.runtime.candidates import MAX_BYTES, candidates, string_values
-from hub.runtime.choosing import choose, warm
+from hub.runtime.choosing import choose, choose_rows, warm
 from hub.runtime.devices import Device
 from hub.runtime.failures import scrub
 from hub.runtime.loader import load_with
@@ -275,9 +275,10 @@ def test_batches_grow_as_long_as_their_rows_get_faster(
     spec = {name: TensorSpec(name=name, dtype="float32", shape=(None, 1)) for name in "xy"}
     signature = Signature(name="f", inputs={"x": spec["x"]}, outputs={"y": spec["y"]})
     sample = {"x": np.ones((1, 1), np.float32)}
-    assert choose(servable, signature, iter([sample]), CPU).best_rows == best_rows
+    choice = choose(servable, signature, iter([sample]), CPU)
+    assert choose_rows(servable, signature, choice, iter([sample]), CPU).best_rows == best_rows
     assert max(servable.seen) == largest
-    assert choose(servable, signature, iter([sample]), Device("gpu", 0)).best_rows == 0
+    assert choose_rows(servable, signature, choice, iter([sample]), Device("gpu", 0)).best_rows == 0
 
 
 class Sizes:
