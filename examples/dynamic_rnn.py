@@ -102,13 +102,17 @@ def make_waves(seed: int, batches: int, size: int = 64) -> list[Batch]:
 def train(model: keras.Layer | DynamicRNN, head: keras.layers.Dense, batches: Sequence[Batch], *, label: int) -> None:
     """Fit a trunk and a head on one of the two kinds of label, over batches of different lengths.
 
+    Gradients through a loop over time are large now and then: their norm is clipped, and the learning rate falls to
+    nothing, so that no such step is the last.
+
     Args:
         model: Gives ``features`` for waves; what it lists as trainable is trained.
         head: [batch, units] to logits.
         batches: What ``make_waves`` gave.
         label: Which part of a batch is the label.
     """
-    optimizer = keras.optimizers.Adam(0.01)
+    rate = keras.optimizers.schedules.CosineDecay(0.01, len(batches))
+    optimizer = keras.optimizers.Adam(rate, global_clipnorm=1.0)
     objective = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     head.build((None, UNITS))
     trained = [*model.trainable_variables, *head.trainable_variables]
@@ -144,7 +148,7 @@ def run(url: str | None, token: str | None, work_dir: Path) -> Iterator[Step]:
         HubError: The hub refused something.
     """
     keras.utils.set_random_seed(1)
-    training, held_out = make_waves(1, 240), make_waves(2, 6)
+    training, held_out = make_waves(1, 300), make_waves(2, 6)
     rnn, head = DynamicRNN(UNITS, seed=1), keras.layers.Dense(len(CYCLES_PER_STEP))
     train(rnn, head, training, label=1)
     share = accuracy_of(rnn, head, held_out, label=1)
