@@ -17,6 +17,7 @@ import structlog
 
 from hub.domain.errors import HubError
 from hub.engine.inquest import Death, verdict
+from hub.protocol.arena import Arena, Lent
 from hub.protocol.frames import Frame, Tensor, encode_frame
 from hub.protocol.problems import from_problem
 from hub.protocol.streams import FrameStream
@@ -32,6 +33,7 @@ class _Waiting:
     tell: Callable[[Told], None] | None
     deadline: TimerHandle
     header: Mapping[str, Any]
+    lent: Lent | None
 
 
 async def _unknown() -> Death | None:
@@ -64,6 +66,7 @@ class Link:
         self.device = device
         self.loaded: dict[str, int] = {}
         self._stream = FrameStream(self._take, self._end)
+        self._arena: Arena | None = None
         self._grace_s = grace_s
         self._on_stuck = on_stuck
         self._on_news = on_news
@@ -78,8 +81,9 @@ class Link:
         self._ended = asyncio.Event()
         self._loop = asyncio.get_running_loop()
 
-    async def connect(self, connected: socket.socket) -> None:
-        """Speak over a socket."""
+    async def connect(self, connected: socket.socket, arena: Arena | None = None) -> None:
+        """Speak over a socket; large tensors lie in the arena that was shown over it, if one was."""
+        self._arena = arena
         await asyncio.get_running_loop().create_connection(lambda: self._stream, sock=connected)
 
     @property
@@ -137,10 +141,11 @@ class Link:
         if self._ended.is_set():
             raise verdict(None, self._number, 0, header)
         request_id = self._next_id
-        buffers = encode_frame(header, tensors, number=request_id)
+        lent = self._arena.put(tensors) if self._arena else None
+        buffers = encode_frame(header, tensors, number=request_id, places=None if lent is None else lent.places)
         self._next_id += 1
         deadline = self._loop.call_at(deadline_at, self._expire, request_id)
-        self._waiting[request_id] = _Waiting(tell, deadline, header)
+        self._waiting[request_id] = _Waiting(tell, deadline, header, lent)
         self._stream.send(buffers)
         return request_id
 
@@ -202,6 +207,8 @@ class Link:
             if timer is not None:
                 timer.cancel()
             waiting = self._waiting.pop(request_id, None)
+            if waiting is not None and waiting.lent is not None and self._arena:
+                self._arena.give_back(waiting.lent)
             if waiting is not None and waiting.tell is not None:
                 waiting.deadline.cancel()
                 problem = frame.header.get("problem")

@@ -33,6 +33,7 @@ from hub.engine.link import Link
 from hub.engine.local import LocalEngine
 from hub.engine.quarantine import Quarantine
 from hub.engine.seen import note_load
+from hub.protocol.arena import Arena
 from hub.protocol.problems import from_problem, to_problem
 
 Send = Callable[..., None]
@@ -246,7 +247,7 @@ class OutletEngine(Asking[SharedPost]):
             device=post.device,
         )
         stream.setblocking(False)
-        await link.connect(stream)
+        await link.connect(stream, Arena(stream))
         await ready.wait()
         if link.is_ended:
             return

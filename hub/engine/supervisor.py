@@ -24,6 +24,7 @@ from hub.engine.engine import WorkerState, WorkerStatus
 from hub.engine.inquest import Death, inquire, suspects
 from hub.engine.link import Link
 from hub.engine.process import Child, start_module
+from hub.protocol.arena import Arena
 from hub.runtime import locked
 from hub.runtime.devices import Device
 from hub.runtime.limits import AnswerLimits
@@ -245,7 +246,7 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         life = _Life(child, link, door, marks, loop.time(), loop.create_future())
         self._lives.append(life)
-        await link.connect(child.socket)
+        await link.connect(child.socket, Arena(child.socket))
         return life
 
     async def _end(self, life: _Life) -> None:

@@ -32,6 +32,7 @@ MAX_RANK = 32
 _LENGTH = struct.Struct(">Q")
 _LEAD = struct.Struct(">QII")
 _ELEMENT_LENGTH = struct.Struct("<I")
+_PLACES = "places"
 _MAX_KNOWN = 1_024
 _MAX_KNOWN_BYTES = 4_096
 Buffer = bytes | bytearray | memoryview
@@ -210,6 +211,7 @@ def encode_frame(
     *,
     number: int = 0,
     facts: Mapping[str, Any] | None = None,
+    places: Sequence[int] | None = None,
     limit: int = MAX_FRAME_BYTES,
 ) -> list[Buffer]:
     """The buffers of one frame, for ``writelines``; tensor bytes are not copied.
@@ -219,6 +221,7 @@ def encode_frame(
         tensors: What comes with it.
         number: Of the request; 0 where there is none.
         facts: What else it says, which is hardly ever the same.
+        places: Where in the memory that the reader sees each of the tensors begins, if they do not come with it.
         limit: Bytes of the largest frame.
 
     Raises:
@@ -228,8 +231,10 @@ def encode_frame(
     for tensor in tensors:
         count = len(tensor.data)
         announced.append((tensor.name, tensor.dtype, tensor.shape, count))
-        size += count
+        size += count if places is None else 0
     head = orjson.dumps({**header, "tensors": announced})
+    if places is not None:
+        facts = {**(facts or {}), _PLACES: places}
     beside = orjson.dumps(facts) if facts else b""
     size += len(head) + len(beside)
     if size > limit:
@@ -237,11 +242,15 @@ def encode_frame(
             f"{size} bytes of tensors are more than the {limit} that fit into one message.", limit_bytes=limit
         )
     lead = _LENGTH.pack(size) + _LEAD.pack(number, len(head), len(beside)) + head + beside
-    return [lead, *[tensor.data for tensor in tensors]]
+    return [lead] if places is not None else [lead, *[tensor.data for tensor in tensors]]
 
 
-def decode_frame(body: Buffer) -> Frame:
+def decode_frame(body: Buffer, memory: Buffer = b"") -> Frame:
     """Read what follows the 8-byte length.
+
+    Args:
+        body: What came.
+        memory: Where tensors are that did not come with it.
 
     Raises:
         InvalidTensor: The bytes are not a frame.
@@ -255,7 +264,10 @@ def decode_frame(body: Buffer) -> Frame:
     if at > len(view):
         raise InvalidTensor("The frame ends within its header.")
     head = _read_head(bytes(view[_LEAD.size : facts_at]))
+    facts = _json_object(view[facts_at : facts_at + facts_size], "facts") if facts_size else {}
     tensors: list[Tensor] = []
+    if _PLACES in facts:
+        return Frame(head.says, _placed(head, facts.pop(_PLACES), memory), number, facts, head.data)
     for name, dtype, shape, size in head.tensors:
         end = at + size
         if end > len(view):
@@ -264,8 +276,18 @@ def decode_frame(body: Buffer) -> Frame:
         at = end
     if at != len(view):
         raise InvalidTensor(f"{len(view) - at} bytes follow the last tensor of the frame.")
-    facts = _json_object(view[facts_at : facts_at + facts_size], "facts") if facts_size else {}
     return Frame(head.says, tuple(tensors), number, facts, head.data)
+
+
+def _placed(head: _Head, places: Any, memory: Buffer) -> tuple[Tensor, ...]:
+    if not isinstance(places, list) or len(places) != len(head.tensors):
+        raise InvalidTensor("The frame does not say of each tensor where it is.")
+    tensors, view = [], memoryview(memory)
+    for (name, dtype, shape, size), at in zip(head.tensors, places, strict=True):
+        if not isinstance(at, int) or not 0 <= at <= len(view) - size:
+            raise InvalidTensor(f"Tensor {name!r} is not in the memory that both see.", tensor=name)
+        tensors.append(Tensor(name, dtype, shape, view[at : at + size]))
+    return tuple(tensors)
 
 
 def _read_head(data: bytes) -> _Head:

@@ -23,16 +23,20 @@ OnEnd = Callable[[Exception | None], None]
 class FrameStream(asyncio.BufferedProtocol):
     """One end of a stream of frames."""
 
-    def __init__(self, on_frames: OnFrames, on_end: OnEnd, *, limit: int = MAX_FRAME_BYTES) -> None:
+    def __init__(
+        self, on_frames: OnFrames, on_end: OnEnd, *, memory: Buffer = b"", limit: int = MAX_FRAME_BYTES
+    ) -> None:
         """Speak once connected.
 
         Args:
             on_frames: Given what arrived, from the event loop.
             on_end: Told when nothing more will: None, or what was wrong.
+            memory: Where tensors are that do not come with their frames.
             limit: Bytes of the largest frame that is taken.
         """
         self._on_frames = on_frames
         self._on_end = on_end
+        self._memory = memory
         self._limit = limit
         self._shared = memoryview(bytearray(_SHARED_BYTES))
         self._begin = self._end = 0
@@ -61,6 +65,10 @@ class FrameStream(asyncio.BufferedProtocol):
         """End the stream."""
         if self._transport is not None:
             self._transport.abort()
+
+    def fileno(self) -> int:
+        """The socket's number; -1 where there is none."""
+        return -1 if self._transport is None else self._transport.get_extra_info("socket").fileno()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See `asyncio.BaseProtocol`."""
@@ -95,7 +103,7 @@ class FrameStream(asyncio.BufferedProtocol):
         if self._filled < len(self._large):
             return []
         whole, self._large = self._large, None
-        return [decode_frame(whole)]
+        return [decode_frame(whole, self._memory)]
 
     def _cut(self) -> list[Frame]:
         frames = []
@@ -111,7 +119,7 @@ class FrameStream(asyncio.BufferedProtocol):
                 if size > _MOST_SHARED:
                     self._grow(at, size)
                 break
-            frames.append(decode_frame(bytes(self._shared[at : at + size])))
+            frames.append(decode_frame(bytes(self._shared[at : at + size]), self._memory))
             self._begin = at + size
         self._make_room()
         return frames

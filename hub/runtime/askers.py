@@ -5,6 +5,7 @@ is answered, is nobody else's; an answer for who has gone is dropped; only the e
 """
 
 import asyncio
+import select
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -12,6 +13,7 @@ from typing import Any
 
 import structlog
 
+from hub.protocol.arena import shown
 from hub.protocol.frames import Buffer, Frame, encode_frame
 from hub.protocol.streams import FrameStream
 
@@ -54,7 +56,8 @@ class Askers:
         """Listen to one more, whose first frame is what ``hello`` says, and its number."""
         number = self._so_far
         self._so_far += 1
-        stream = FrameStream(partial(self._on_frames, number), partial(self._end, number))
+        memory = await shown(connected)
+        stream = FrameStream(partial(self._on_frames, number), partial(self._end, number), memory=memory)
         self._streams[number] = stream
         await asyncio.get_running_loop().create_connection(lambda: stream, sock=connected)
         self.tell(number << _ID_BITS, {**hello(), "stream": number})
@@ -82,6 +85,13 @@ class Askers:
         """Tell everybody something that nobody asked."""
         for stream in self._streams:
             self.tell(stream << _ID_BITS, news)
+
+    def are_waiting(self) -> bool:
+        """Whether somebody has sent what was not taken yet."""
+        poll = select.poll()
+        for stream in self._streams.values():
+            poll.register(stream.fileno(), select.POLLIN)
+        return bool(poll.poll(0))
 
     def _enter(self, door: socket.socket, hello: Hello) -> None:
         try:

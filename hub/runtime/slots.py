@@ -17,10 +17,15 @@ class Slots:
 
     def __init__(self, count: int, on_free: Callable[[], None]) -> None:
         """Have ``count``, all free; ``on_free`` hears when one that was borrowed is free again."""
-        self.free = count
+        self.free = self._count = count
         self._on_free = on_free
         self._waiting: deque[Future[None]] = deque()
         self._loop = asyncio.get_running_loop()
+
+    @property
+    def are_all_free(self) -> bool:
+        """Whether nothing computes."""
+        return self.free == self._count
 
     def take(self) -> None:
         """Hold one that is free."""

@@ -23,9 +23,8 @@ import asyncio
 import os
 import socket
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -34,11 +33,10 @@ import structlog
 import uvloop
 
 from hub.domain.errors import HubError
-from hub.protocol.frames import Buffer, Frame, Tensor, check_bytes, encode_frame
+from hub.protocol.frames import Buffer, Frame, encode_frame
 from hub.protocol.problems import to_problem
 from hub.runtime.askers import ENGINE, Askers, id_of, number_of, stream_of
-from hub.runtime.batches import MAX_BATCH_BYTES, has_rows
-from hub.runtime.computing import Answers, Call, Job, compute
+from hub.runtime.computing import Answers, Job, compute
 from hub.runtime.devices import Device
 from hub.runtime.failures import model_failed
 from hub.runtime.limits import AnswerLimits, bound_memory, die_with_parent
@@ -46,28 +44,16 @@ from hub.runtime.marks import Marks
 from hub.runtime.memory import default_budget, freeze
 from hub.runtime.orders import Choice, Order
 from hub.runtime.placement import claim, streams
+from hub.runtime.places import Places, wanted
 from hub.runtime.queues import Lane, Queues
 from hub.runtime.reporting import report_to_engine
 from hub.runtime.residents import Resident, Residents
-from hub.runtime.servable import check_specs, signature_of
 from hub.runtime.slots import Slots
+from hub.runtime.solo import MODEST_S, SHORT_S, Solo
 
 _GPU_SIZES = (1, 2, 4, 8, 16, 32, 64)
-_MAX_REMEMBERED = 1_024
-_SHORT_S = 0.001
 _NICENESS = 5  # where cores are few, who takes requests goes before who computes them: batches grow, and all are served
-_NO_CHOICE = Choice()
 _log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """Where requests of one form go: the lane they wait in, what is wanted of what is fed, and what that needs."""
-
-    lane: Lane
-    heads: tuple[Call, ...]
-    residents: tuple[Resident, ...]
-    counts_rows: bool
 
 
 class Worker:
@@ -86,7 +72,6 @@ class Worker:
             delay_s: How long what is no full batch waits for others.
             answers: What one answer may have.
         """
-        self._max_rows = max_rows
         self._askers = Askers(self._take, self._end)
         self._answers = answers
         self._ended = asyncio.Event()
@@ -99,10 +84,10 @@ class Worker:
         self._streams = ThreadPoolExecutor(streams(device), thread_name_prefix="device")
         self._queues: Queues[Job] = Queues(delay_s)
         self._timer: asyncio.TimerHandle | None = None
-        self._places: dict[bytes, _Place] = {}
+        self._places = Places(self._residents, max_rows)
         self._held: dict[int, tuple[Resident, ...]] = {}
         self._loads: set[asyncio.Task[None]] = set()
-        self._seconds: dict[str, float] = {}
+        self._solo = Solo(MODEST_S if device.kind == "cpu" else SHORT_S)
         self._batches = 0
         self._loop = asyncio.get_running_loop()
 
@@ -163,10 +148,10 @@ class Worker:
         else:
             self._askers.tell(request_id, {"resident": self._residents.sizes})
         self._askers.tell_all({"resident": self._residents.sizes})
-        self._forget_places()
+        self._places.forget()
 
     def _tuned(self, digest: str, choices: dict[str, Choice]) -> None:
-        self._forget_places()
+        self._places.forget()
         dumped = {name: choice.dump() for name, choice in choices.items()}
         self._askers.tell(ENGINE, {"tuned": digest, "choices": dumped})
 
@@ -176,13 +161,14 @@ class Worker:
     def _infer(self, request_id: int, frame: Frame) -> None:
         header = frame.header
         try:
-            place = self._place(frame)
+            place = self._places.of(frame)
         except Exception as error:  # noqa: BLE001 - whatever is wrong with one request must not end the others
-            self._fail(request_id, error, _wanted(header)[0][1])
+            self._fail(request_id, error, wanted(header)[0][1])
             return
         if place is None:
             self._askers.tell(request_id, {"not_loaded": True, "resident": self._residents.sizes})
             return
+        self._solo.came(is_idle=self._is_idle)
         now = time.perf_counter()
         rows = frame.tensors[0].shape[0] if place.counts_rows else 1
         is_traced = header.get("is_traced", False)
@@ -190,60 +176,24 @@ class Worker:
         self._held[request_id] = self._residents.hold(place.residents)
         self._queues.add(place.lane, job, now)
 
-    def _place(self, frame: Frame) -> _Place | None:
-        """Where a request goes, as all with its head do; None where something is not loaded."""
-        place = self._places.get(frame.head)
-        if place is None or any(resident.is_evicted for resident in place.residents):
-            trunk, wanted = frame.header["trunk"], _wanted(frame.header)
-            needed = [*([trunk] if trunk else ()), *(digest for digest, _ in wanted)]
-            if not self._residents.has(*needed):
-                return None
-            if len(self._places) >= _MAX_REMEMBERED:
-                self._forget_places()
-            place = self._places[frame.head] = self._find_place(trunk, wanted, frame.tensors)
-        return place
-
-    def _find_place(self, trunk: str | None, wanted: Sequence[tuple[str, str]], tensors: Sequence[Tensor]) -> _Place:
-        residents = [self._residents.of(digest) for digest, _ in wanted]
-        calls = [_call(resident, name) for resident, (_, name) in zip(residents, wanted, strict=True)]
-        if trunk is None or residents[0].servable.order.trunk_signature is None:
-            feeding, heads = calls[0], ()
-        else:
-            residents.insert(0, self._residents.of(trunk))
-            feeding, heads = _call(residents[0], residents[1].servable.order.trunk_signature or ""), tuple(calls)
-            for head in heads:
-                head.features(feeding)
-        signature = signature_of(feeding.servable.order, feeding.signature)
-        check_specs(signature, {tensor.name: (tensor.dtype, tensor.shape) for tensor in tensors})
-        for tensor in tensors:
-            check_bytes(tensor)
-        counts_rows = bool(tensors) and has_rows(signature)
-        max_rows = 0
-        if _may_join(feeding, heads) and len({tensor.shape[0] for tensor in tensors}) == 1:
-            rows, size = max(1, tensors[0].shape[0]), sum(len(tensor.data) for tensor in tensors)
-            most = min(self._max_rows, feeding.best_rows or self._max_rows)
-            max_rows = max(1, min(most, MAX_BATCH_BYTES * rows // max(1, size)))
-        form = tuple((tensor.name, tensor.shape[1:] if max_rows else tensor.shape) for tensor in tensors)
-        lane = Lane(feeding.servable.order.digest, (feeding, form), max_rows)
-        return _Place(lane, heads, tuple(residents), counts_rows)
-
-    def _forget_places(self) -> None:
-        self._places.clear()
-
     def _dispatch(self) -> None:
-        """Give the streams that are free what waits; what is done in no time is done here, without changing threads."""
+        """Give the streams that are free what waits, or do it here where that is better."""
         now = time.perf_counter()
         while self._slots.free and (taken := self._queues.take(now, self._slots.free)) is not None:
             lane, jobs = taken
             work = partial(self._compute, lane, jobs)
-            if self._seconds.get(lane.version, _SHORT_S) < _SHORT_S:
-                self._answer(lane, jobs, now, work())
+            if self._solo.is_for(lane.version, is_idle=self._is_idle):
+                self._answer(lane, jobs, now, work(), is_solo=True)
                 self._loop.call_soon(self._dispatch)
                 return
             self._slots.take()
             done = self._loop.run_in_executor(self._streams, work)
             done.add_done_callback(partial(self._computed, lane, jobs, now))
         self._look_again(self._queues.next_due(now))
+
+    @property
+    def _is_idle(self) -> bool:
+        return self._slots.are_all_free and not self._queues
 
     def _compute(self, lane: Lane, jobs: list[Job]) -> list[Answers | Exception]:
         with self._marks.doing(lane.version) as mark:
@@ -262,10 +212,13 @@ class Worker:
         self._answer(lane, jobs, began, done.result())
         self._dispatch()
 
-    def _answer(self, lane: Lane, jobs: list[Job], began: float, answers: list[Answers | Exception]) -> None:
+    def _answer(
+        self, lane: Lane, jobs: list[Job], began: float, answers: list[Answers | Exception], *, is_solo: bool = False
+    ) -> None:
         took_s = time.perf_counter() - began
         self._queues.charge(lane, took_s)
-        self._remember(lane.version, took_s)
+        has_company = is_solo and took_s >= SHORT_S and self._askers.are_waiting()
+        self._solo.took(lane.version, took_s, has_company=has_company)
         rows = sum(job.rows for job in jobs)
         waited_s = [began - job.arrived for job in jobs]
         # What was seen of a batch travels once, with its first answer.
@@ -283,34 +236,8 @@ class Worker:
         for stream, buffers in replies.items():
             self._askers.send(stream, buffers)
 
-    def _remember(self, version: str, took_s: float) -> None:
-        """How long a version's batches take: one that took long counts at once, short ones only by and by."""
-        if len(self._seconds) >= _MAX_REMEMBERED:
-            self._seconds.clear()
-        before = self._seconds.get(version, took_s)
-        self._seconds[version] = max(took_s, before + (took_s - before) / 8)
-
     def _fail(self, request_id: int, error: Exception, signature: str) -> None:
         self._askers.send(stream_of(request_id), _encoded(request_id, error, {}, signature))
-
-
-def _wanted(header: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """The versions that are asked, each with its signature."""
-    wanted = header.get("heads") or ((header["digest"], header["signature"]),)
-    return [(digest, signature) for digest, signature in wanted]
-
-
-def _call(resident: Resident, name: str) -> Call:
-    signature_of(resident.servable.order, name)
-    choice = resident.choices.get(name, _NO_CHOICE)
-    return Call(resident.servable, name, choice.has_independent_rows, choice.best_rows)
-
-
-def _may_join(feeding: Call, heads: Sequence[Call]) -> bool:
-    """Whether requests may be one batch: the rows are independent, and nothing changes any state."""
-    return feeding.has_independent_rows and not any(
-        call.servable.order.signatures[call.signature].is_stateful for call in (feeding, *heads)
-    )
 
 
 def _encoded(request_id: int, answer: Answers | Exception, facts: dict[str, Any], signature: str) -> list[Buffer]:

@@ -4,13 +4,16 @@ import asyncio
 import socket
 from collections.abc import Awaitable, Callable
 
+import numpy as np
 import pytest
 
 from hub.domain.errors import InvalidTensor, ModelFailed, WorkerLost
 from hub.engine.inquest import Death
 from hub.engine.link import Link
-from hub.protocol.frames import Frame, decode_frame, encode_frame
+from hub.protocol.arena import Arena, shown
+from hub.protocol.frames import Frame, decode_frame, encode_frame, from_numpy
 from hub.protocol.problems import to_problem
+from hub.protocol.streams import FrameStream
 
 Answer = Callable[[Frame], dict | None]
 
@@ -155,3 +158,43 @@ def test_who_gives_up_before_the_deadline_does_not_make_the_worker_stuck() -> No
         assert stuck == []
 
     talk(lambda _: None, ask)
+
+
+def test_large_tensors_lie_in_the_arena_until_the_answer_comes_even_if_nobody_wants_it() -> None:
+    async def run() -> None:
+        ours, theirs = socket.socketpair()
+        arena = Arena(ours, 128 << 10)
+        memory = await shown(theirs)
+        worker: list[Frame] = []
+        stream = FrameStream(worker.extend, lambda _: None, memory=memory)
+        await asyncio.get_running_loop().create_connection(lambda: stream, sock=theirs)
+        link = Link(grace_s=60, on_stuck=lambda: None)
+        await link.connect(ours, arena)
+        large = [from_numpy("x", np.arange(100_000, dtype=np.uint8))]
+
+        async def asked(seconds: float) -> bytes:
+            reply = await link.call({"op": "infer"}, large, soon(seconds))
+            return bytes(reply.tensors[0].data)
+
+        calls = [asyncio.create_task(asked(60)), asyncio.create_task(asked(0.01))]
+        await asyncio.wait(calls[1:])
+        assert isinstance(calls[1].exception(), TimeoutError)
+        first, second, cancel = worker
+        assert (cancel.header["op"], cancel.number) == ("cancel", second.number)
+        assert [bytes(each.tensors[0].data) for each in (first, second)] == [bytes(large[0].data)] * 2
+        assert arena.put(large) is None  # the first lies there; the second found no room and was sent
+        stream.send(encode_frame({}, first.tensors, number=first.number))
+        assert await calls[0] == bytes(large[0].data)
+        given_up = asyncio.create_task(asked(0.01))
+        await asyncio.wait([given_up])
+        assert arena.put(large) is None
+        stream.send(encode_frame({"cancelled": True}, number=worker[3].number))
+        last = asyncio.create_task(link.call({}, (), soon()))
+        await asyncio.sleep(0)
+        stream.send(encode_frame({}, number=worker[3].number + 1))
+        await last
+        assert arena.put(large) is not None
+        link.close()
+        stream.close()
+
+    asyncio.run(run())

@@ -151,3 +151,27 @@ def test_broken_strings_are_refused_by_the_name_of_their_tensor() -> None:
     with pytest.raises(InvalidTensor, match="'words'") as refused:
         to_numpy(Tensor("words", "string", (2,), b"\x01\0\0\0"))
     assert refused.value.facts["tensor"] == "words"
+
+
+def test_tensors_may_lie_in_memory_that_both_see() -> None:
+    memory = bytes(range(64))
+    tensors = [Tensor("x", "uint8", (3,), memory[5:8]), Tensor("y", "int16", (2,), memory[40:44])]
+    sent = b"".join(encode_frame({"op": "infer"}, tensors, number=7, facts={"more": 1}, places=[5, 40]))
+    found = decode_frame(sent[8:], memory)
+    assert found.number == 7
+    assert found.header == {"op": "infer"}
+    assert found.facts == {"more": 1}
+    assert [(each.name, each.shape, bytes(each.data)) for each in found.tensors] == [
+        ("x", (3,), memory[5:8]),
+        ("y", (2,), memory[40:44]),
+    ]
+    brought = b"".join(encode_frame({"op": "infer"}, tensors, number=7, facts={"more": 1}))
+    assert found.head == decode_frame(brought[8:], memory).head
+
+
+@pytest.mark.parametrize("places", [[62], [-1], [1 << 60], ["5"], [None], [], [1, 2], 5, {"x": 5}])
+def test_a_tensor_that_is_said_to_lie_elsewhere_is_refused(places: object) -> None:
+    sent = b"".join(encode_frame({}, [Tensor("x", "uint8", (3,), b"abc")], places=places))  # type: ignore[arg-type]
+    for memory in (b"", bytes(64)):
+        with pytest.raises(InvalidTensor):
+            decode_frame(sent[8:], memory)
