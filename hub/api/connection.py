@@ -29,10 +29,10 @@ from typing import Any, cast
 
 from starlette.types import Scope
 from uvicorn import Config
-from uvicorn._types import ASGI3Application
+from uvicorn._types import ASGI3Application, HTTPScope
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
-from hub.api.front import Front, KnownHead, Reply, Straight, Withdraw
+from hub.api.front import Ask, Failed, Front, KnownHead, Reply, Withdraw
 from hub.api.patience import PatientConnection
 
 ZERO_COPY = "http.response.zerocopysend"
@@ -54,7 +54,7 @@ class Connection(PatientConnection):
         """Answer what ``config.app`` answers, straight where it can be: see `hub.api.front.ShortWay`."""
         super().__init__(config, *args, **kwargs)
         self._front = config.app if isinstance(config.app, Front) else None
-        self._held: tuple[Straight, ASGI3Application] | None = None
+        self._held: tuple[Ask, ASGI3Application] | None = None
         self._pieces: list[bytes] = []
         self._withdraw: Withdraw | None = None
         self._first, self._run_bytes = b"", 0
@@ -98,9 +98,8 @@ class Connection(PatientConnection):
 
     def _answer_known(self, known: KnownHead, body: bytes) -> None:
         self._owed_s = 0.0
-        scope = {**known.scope, "server": self.server, "client": self.client, "state": self.app_state.copy()}
-        self.cycle = cast(RequestResponseCycle, _Brief(scope, self.server_state.default_headers))
-        self._answer(self.cycle, known.straight, body, cast(ASGI3Application, self.app), None)
+        self.cycle = cast(RequestResponseCycle, _Brief(known.scope, self.server_state.default_headers))
+        self._answer(self.cycle, known.ask, body, cast(ASGI3Application, self.app), None)
 
     def _known(self, data: bytes) -> KnownHead | None:
         if self._front is None or self.scheme != "http" or self.flow.write_paused or self.transport.is_closing():
@@ -140,12 +139,12 @@ class Connection(PatientConnection):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         """See uvicorn; what may be answered straight is held until its body is there, unless that waited in line."""
-        straight = self._front.straight(cast(Scope, cycle.scope)) if self._front is not None else None
+        ask = self._front.straight(cast(Scope, cycle.scope)) if self._front is not None else None
         has_begun = cycle is not self.cycle or cycle.body or not cycle.more_body
-        if straight is None or has_begun or not _is_modest(cycle):
+        if ask is None or has_begun or not _is_modest(cycle):
             super()._start_asgi_task(cycle, app)
         else:
-            self._held = straight, app
+            self._held = ask, app
 
     def on_body(self, body: bytes) -> None:
         """See uvicorn."""
@@ -160,40 +159,43 @@ class Connection(PatientConnection):
         super().on_message_complete()
         if self._held is None:
             return
-        (straight, app), self._held = self._held, None
+        (ask, app), self._held = self._held, None
         pieces, self._pieces = self._pieces, []
         body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         if self.flow.write_paused:
             self._go_usual_way(self.cycle, body, app)
         else:
             is_alone = self._head is not None and self._run_bytes == len(self._head) + len(body)
-            self._answer(self.cycle, straight, body, app, self._head if is_alone else None)
+            self._answer(self.cycle, ask, body, app, self._head if is_alone else None)
 
     def _answer(
-        self, cycle: RequestResponseCycle, straight: Straight, body: bytes, app: ASGI3Application, head: bytes | None
+        self, cycle: RequestResponseCycle, ask: Ask, body: bytes, app: ASGI3Application, head: bytes | None
     ) -> None:
         """Answer straight, or the usual way; remember the head of what was answered straight, where one is given."""
 
-        def tell(reply: Reply | None) -> None:
+        def tell(told: Reply | Failed | None) -> None:
             self._withdraw = None
-            if reply is None:
-                self._go_usual_way(cycle, body, app)
+            if not isinstance(told, Reply):
+                self._go_usual_way(cycle, body, app, told)
                 return
             if head is not None and cycle.keep_alive and self._front is not None and self.scheme == "http":
-                self._front.remember(head, cast(Scope, cycle.scope), straight, len(body))
-            self._reply(cycle, reply)
+                self._front.remember(head, cast(Scope, cycle.scope), ask, len(body))
+            self._reply(cycle, told)
 
-        withdraw = straight(cast(Scope, cycle.scope), body, tell)
+        withdraw = ask(body, tell)
         if withdraw is None:
             self._go_usual_way(cycle, body, app)
         else:
             self._withdraw = withdraw
 
-    def _go_usual_way(self, cycle: RequestResponseCycle, body: bytes, app: ASGI3Application) -> None:
+    def _go_usual_way(
+        self, cycle: RequestResponseCycle, body: bytes, app: ASGI3Application, failed: Failed | None = None
+    ) -> None:
         if isinstance(cycle, _Brief):
             is_newest = self.cycle is cycle
+            own = {"server": self.server, "client": self.client, "state": self.app_state.copy()}
             cycle = RequestResponseCycle(
-                scope=cycle.scope,
+                scope=cast(HTTPScope, {**cycle.scope, **own}),
                 transport=self.transport,
                 flow=self.flow,
                 logger=self.logger,
@@ -208,6 +210,8 @@ class Connection(PatientConnection):
             cycle.more_body = False
             cycle.message_event.set()
             self.cycle = cycle if is_newest else self.cycle
+        if failed is not None:
+            cycle.scope["state"]["failed"] = failed
         cycle.body += body
         super()._start_asgi_task(cycle, app)
 

@@ -27,8 +27,9 @@ HouseDep = Annotated[House, Depends(_house)]
 
 async def _sending(request: Request, house: HouseDep) -> Principal:
     authorization = request.headers.get("authorization")
-    if house.access.remembers(authorization):
-        return house.access.authenticate(authorization)
+    principal = house.access.at_hand(authorization)
+    if principal is not None:
+        return principal
     return await to_thread.run_sync(house.access.authenticate, authorization)
 
 

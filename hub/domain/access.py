@@ -79,7 +79,7 @@ class Principal:
     roles: Mapping[str, Scope] | None = None
     limit: str | None = None
 
-    @property
+    @cached_property
     def identity(self) -> str:
         """Who this is, whatever it is called: all of a user's tokens are one, each of the hub's own is another."""
         if self.user is not None:

@@ -25,21 +25,27 @@ WorkerState = Literal["starting", "ready", "restarting", "stopped"]
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What to run: a version, and for a head the trunk it stands on, and other heads of that trunk beside it."""
+    """What to run: a version, and for a head the trunk it stands on, and other heads of that trunk beside it.
+
+    Attributes:
+        digest: The version.
+        trunk_digest: Its trunk's.
+        beside: The other heads'.
+        heads: The versions that are asked.
+        digests: Every version that must be loaded, the trunk first.
+    """
 
     digest: str
     trunk_digest: str | None = None
     beside: tuple[str, ...] = ()
+    heads: tuple[str, ...] = field(init=False, repr=False, compare=False)
+    digests: tuple[str, ...] = field(init=False, repr=False, compare=False)
 
-    @property
-    def digests(self) -> tuple[str, ...]:
-        """Every version that must be loaded, the trunk first."""
-        return (*self.heads,) if self.trunk_digest is None else (self.trunk_digest, *self.heads)
-
-    @property
-    def heads(self) -> tuple[str, ...]:
-        """The versions that are asked."""
-        return (self.digest, *self.beside)
+    def __post_init__(self) -> None:
+        """Put together once what every request needs."""
+        heads = (self.digest, *self.beside)
+        object.__setattr__(self, "heads", heads)
+        object.__setattr__(self, "digests", heads if self.trunk_digest is None else (self.trunk_digest, *heads))
 
 
 @dataclass(frozen=True, slots=True)

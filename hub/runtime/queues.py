@@ -52,6 +52,15 @@ class Lane:
     version: str
     key: tuple[Any, ...]
     max_rows: int
+    _hash: int = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Put together once what every request is put into its queue by."""
+        object.__setattr__(self, "_hash", hash((self.version, self.key, self.max_rows)))
+
+    def __hash__(self) -> int:
+        """See `hash`."""
+        return self._hash
 
 
 @dataclass(slots=True)

@@ -9,6 +9,7 @@ SHORT_S = 0.001
 """What takes less is done by the loop, whoever waits."""
 MODEST_S = 0.05
 """What takes longer is never done by the loop."""
+_LONG_S = 0.01  # what takes less may have waited for a core
 ALONE = 16
 """Computations in succession beside which nobody came."""
 _MAX_REMEMBERED = 1_024
@@ -34,7 +35,7 @@ class Solo:
             self._alone = 0
 
     def took(self, version: str, seconds: float, *, has_company: bool = False) -> None:
-        """A batch was computed: one that took long counts at once, short ones only by and by.
+        """A batch was computed: one that took long counts at once, others only by and by.
 
         Args:
             version: What computed.
@@ -44,6 +45,7 @@ class Solo:
         if len(self._seconds) >= _MAX_REMEMBERED:
             self._seconds.clear()
         before = self._seconds.get(version, seconds)
-        self._seconds[version] = max(seconds, before + (seconds - before) / 8)
+        by_and_by = before + (seconds - before) / 8
+        self._seconds[version] = max(seconds, by_and_by) if seconds >= _LONG_S else by_and_by
         if seconds >= SHORT_S:
             self._alone = 0 if has_company else self._alone + 1

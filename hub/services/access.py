@@ -75,14 +75,15 @@ class Access:
             return self._signed_in(session)
         return _ANONYMOUS[self.anonymous]
 
-    def remembers(self, authorization: str | None) -> bool:
-        """Whether `authenticate` would answer at once, without the database."""
+    def at_hand(self, authorization: str | None) -> Principal | None:
+        """Who `authenticate` would tell without reading the database; None where it would.
+
+        Raises:
+            Unauthorized: A token was sent that this hub does not accept.
+        """
         if not authorization:
-            return True
-        try:
-            return self.known.find(hashed(authorization.partition(" ")[2].strip())) is not None
-        except Unauthorized:
-            return True
+            return _ANONYMOUS[self.anonymous]
+        return self.known.find(hashed(_bearer(authorization)))
 
     def create(self, principal: Principal, request: CreateToken, *, idempotency_key: str | None = None) -> CreatedToken:
         """Make a token: of the user who asks, or one of the hub's own.

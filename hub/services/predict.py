@@ -10,6 +10,7 @@ waits for that.
 """
 
 import asyncio
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -98,10 +99,17 @@ class _HeadsKey:
     view: View
 
 
-@dataclass(frozen=True, slots=True)
-class _Found:
+@dataclass(slots=True)
+class Found:
+    """What a reference means, and until when (monotonic) that may be relied on; once looked up anew, no longer."""
+
     servable: Servable
     until: float
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether it may be relied on now."""
+        return time.monotonic() <= self.until
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +120,8 @@ class Predictions:
     snapshots: Snapshots
     engine: Engine
     shares: Shares
-    _found: dict[_Question, _Found] = field(default_factory=dict, repr=False)
-    _searches: dict[_Question, "asyncio.Task[_Found]"] = field(default_factory=dict, repr=False)
+    _found: dict[_Question, Found] = field(default_factory=dict, repr=False)
+    _searches: dict[_Question, "asyncio.Task[Found]"] = field(default_factory=dict, repr=False)
     _callables: dict[str, _Callable] = field(default_factory=dict, repr=False)
     _heads: dict[_HeadsKey, tuple[Heads, float]] = field(default_factory=dict, repr=False)
     _preparing: dict[Target, "asyncio.Task[None]"] = field(default_factory=dict, repr=False)
@@ -132,10 +140,10 @@ class Predictions:
         known = self.known(principal, reference)
         if known is None:
             question = _Question(reference, principal.sees(str(reference.model)))
-            known = (await self._search_once(question, principal)).servable
-        return known
+            known = await self._search_once(question, principal)
+        return known.servable
 
-    def known(self, principal: Principal, reference: Reference) -> Servable | None:
+    def known(self, principal: Principal, reference: Reference) -> Found | None:
         """What ``resolve`` would find, where that was asked for a moment ago.
 
         Raises:
@@ -144,7 +152,7 @@ class Predictions:
         """
         principal.require(Scope.READ)
         found = self._found.get(_Question(reference, principal.sees(str(reference.model))))
-        return None if found is None or found.until < time.monotonic() else found.servable
+        return found if found is not None and found.is_fresh else None
 
     async def predict(
         self,
@@ -309,7 +317,7 @@ class Predictions:
             tx.require_model(name, principal.view)
             return tx.versions(name, before=None, limit=MAX_LISTED)
 
-    async def _search_once(self, question: _Question, principal: Principal) -> _Found:
+    async def _search_once(self, question: _Question, principal: Principal) -> Found:
         """Many callers who miss at once share one search; a caller who leaves does not end it for the others."""
         task = self._searches.get(question)
         if task is None:
@@ -317,14 +325,16 @@ class Predictions:
             task.add_done_callback(partial(self._end_search, question))
         return await asyncio.shield(task)
 
-    async def _renew(self, question: _Question, principal: Principal) -> _Found:
+    async def _renew(self, question: _Question, principal: Principal) -> Found:
         before = self._found.get(question)
         found = await asyncio.to_thread(self._search, question, principal)
         was_in_use = before is not None and before.until > time.monotonic() - IN_USE_S
         if before is not None and was_in_use and before.servable.target != found.servable.target:
             may_stay = await asyncio.to_thread(self._is_ready, before.servable.version)
             if may_stay and not self._is_prepared(found.servable.target):
-                found = _Found(before.servable, found.until)
+                found = Found(before.servable, found.until)
+        if before is not None:
+            before.until = -math.inf
         _remember(self._found, question, found)
         return found
 
@@ -350,19 +360,19 @@ class Predictions:
         except HubError as error:
             _log.warning("version.not_prepared", digest=target.digest, reason=error.detail)
 
-    def _end_search(self, question: _Question, task: "asyncio.Task[_Found]") -> None:
+    def _end_search(self, question: _Question, task: "asyncio.Task[Found]") -> None:
         self._searches.pop(question, None)
         if not task.cancelled():
             task.exception()  # taken here, or asyncio would warn where every caller has left
 
-    def _search(self, question: _Question, principal: Principal) -> _Found:
+    def _search(self, question: _Question, principal: Principal) -> Found:
         reference = question.reference
         with self.catalog.read() as tx:
             tx.require_model(reference.model, principal.view)
             version = tx.resolve(reference)
         _check_callable(version)
         known = self._callables.get(version.digest) or self._read(version.digest)
-        return _Found(Servable(version, known.target, known.signatures, known.fed_by), time.monotonic() + FRESH_S)
+        return Found(Servable(version, known.target, known.signatures, known.fed_by), time.monotonic() + FRESH_S)
 
     def _read(self, digest: str) -> _Callable:
         manifest = self.snapshots.manifest(digest)

@@ -105,10 +105,9 @@ async def caller(
         Unauthorized: A token was sent that this hub does not accept.
         Overloaded: Too many that it does not know have come from the same address.
     """
-    if not authorization:
-        return house.access.authenticate(None)
-    if house.access.remembers(authorization):
-        return house.access.authenticate(authorization)
+    principal = house.access.at_hand(authorization)
+    if principal is not None:
+        return principal
     with asked_from(Origin(address=address())):
         return await asyncio.to_thread(house.access.authenticate, authorization)
 

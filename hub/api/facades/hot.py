@@ -21,7 +21,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
-from hub.api.front import Reply, ShortWay
+from hub.api.front import Ask, Failed, Reply, ShortWay, Tell, Withdraw
 from hub.api.middleware import SANE_ID, address_of, sent_path, too_large
 from hub.api.problems import NO_ANSWER, problem_response
 from hub.domain.errors import HubError
@@ -31,13 +31,15 @@ from hub.telemetry.series import Number, Spread
 
 WATCH_AFTER_S = 0.02
 TIMING = b"hub-timing"
+_HEADERS = b"x-request-id: %b\r\n%bcontent-type: %b\r\ncontent-length: %d\r\n"
 _PROCESS = uuid4().hex[:24]
 _numbers = itertools.count(1)
 _log = structlog.get_logger(__name__)
+_plain_log = logging.getLogger(__name__)
 _Result = TypeVar("_Result")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: that takes three times as long to make
 class Answer:
     """What goes back: a body, its type, and further headers."""
 
@@ -122,18 +124,8 @@ class Exchange:
 
 
 Handler = Callable[[House, Exchange], Awaitable[Answer | Response]]
-Starter = Callable[
-    [House, Mapping[bytes, bytes], Mapping[str, str], bytes, Callable[[Answer | HubError | None], None]],
-    Callable[[], None] | None,
-]
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """What a request ran into on the straight way, and when it began."""
-
-    error: HubError
-    began: float
+Start = Callable[[bytes, Callable[[Answer | HubError | None], None]], Withdraw | None]
+Starter = Callable[[House, Mapping[bytes, bytes], Mapping[str, str]], Start | None]
 
 
 def short_way(
@@ -185,47 +177,51 @@ def short_way(
     return ShortWay(path, app, method, None if starter is None else partial(_straight, house, path, starter))
 
 
-def _straight(
-    house: House, path: str, starter: Starter, scope: Scope, body: bytes, tell: Callable[[Reply | None], None]
-) -> Callable[[], None] | None:
-    """The straight way of a hot route: what goes wrong in it is answered by the other."""
-    if tracing.is_on():
-        return None
-    began = time.perf_counter()
+def _straight(house: House, path: str, starter: Starter, scope: Scope) -> Ask | None:
+    """The straight way of requests with one head: what goes wrong in it is answered by the other."""
     headers: dict[bytes, bytes] = dict(scope["headers"])
-    if TIMING in headers:
+    if TIMING in headers or tracing.is_on():
         return None
-
-    def done(answer: Answer | HubError | None) -> None:
-        metrics.REQUESTS_OPEN.dec()
-        if not isinstance(answer, Answer):
-            if answer is not None:
-                scope["state"]["failed"] = Failed(answer, began)
-            tell(None)
-            return
-        request_id = headers.get(b"x-request-id", b"").decode("latin-1")
-        if not SANE_ID.fullmatch(request_id):
-            request_id = f"{_PROCESS}{next(_numbers):08x}"
-        lines = [(b"x-request-id", request_id.encode()), *answer.headers, (b"content-type", answer.media_type)]
-        lines.append((b"content-length", b"%d" % len(answer.body)))
-        tell(Reply(b"".join([b"%b: %b\r\n" % line for line in lines]), answer.body))
-        seconds = time.perf_counter() - began
-        _record(scope, path, 200, seconds, len(body), len(answer.body), request_id)
-
     try:
-        given = starter(house, headers, scope["path_params"], body, done)
+        start = starter(house, headers, scope["path_params"])
     except Exception:  # noqa: BLE001 - the usual way runs into it as well, and answers
         return None
-    if given is None:
+    if start is None:
         return None
-    metrics.REQUESTS_OPEN.inc()
+    sent_id = headers.get(b"x-request-id", b"").decode("latin-1")
+    own_id = sent_id if SANE_ID.fullmatch(sent_id) else None
 
-    def withdrawn() -> None:
-        given()
-        metrics.REQUESTS_OPEN.dec()
-        _record(scope, path, NO_ANSWER, time.perf_counter() - began, len(body), 0, "")
+    def ask(body: bytes, tell: Tell) -> Withdraw | None:
+        began = time.perf_counter()
 
-    return withdrawn
+        def done(answer: Answer | HubError | None) -> None:
+            metrics.REQUESTS_OPEN.dec()
+            if not isinstance(answer, Answer):
+                tell(None if answer is None else Failed(answer, began))
+                return
+            request_id = own_id or f"{_PROCESS}{next(_numbers):08x}"
+            more = b"".join([b"%b: %b\r\n" % line for line in answer.headers])
+            values = request_id.encode(), more, answer.media_type, len(answer.body)
+            tell(Reply(_HEADERS % values, answer.body))
+            seconds = time.perf_counter() - began
+            _record(scope, path, 200, seconds, len(body), len(answer.body), request_id)
+
+        try:
+            given = start(body, done)
+        except Exception:  # noqa: BLE001 - the usual way runs into it as well, and answers
+            return None
+        if given is None:
+            return None
+        metrics.REQUESTS_OPEN.inc()
+
+        def withdrawn() -> None:
+            given()
+            metrics.REQUESTS_OPEN.dec()
+            _record(scope, path, NO_ANSWER, time.perf_counter() - began, len(body), 0, "")
+
+        return withdrawn
+
+    return ask
 
 
 async def _timed(house: House, exchange: Exchange, handler: Handler, request_id: str) -> Answer | Response | HubError:
@@ -304,7 +300,7 @@ def _record(scope: Scope, path: str, status: int, seconds: float, received: int,
     metrics.RECEIVED_BYTES.inc(received)
     metrics.SENT_BYTES.inc(sent)
     is_noise = status < 400
-    if is_noise and not logging.getLogger(__name__).isEnabledFor(logging.DEBUG):
+    if is_noise and not _plain_log.isEnabledFor(logging.DEBUG):
         return  # before the line is made: that takes longer than all the rest
     _log.log(
         logging.DEBUG if is_noise else logging.INFO,

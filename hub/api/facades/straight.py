@@ -14,13 +14,14 @@ from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 from hub.api.facades.exchange import DEADLINE, LARGE_BYTES, Call, count, deadline_s
-from hub.api.facades.hot import Answer, foreseen
+from hub.api.facades.hot import Answer, Start, foreseen
+from hub.domain.access import Principal
 from hub.domain.errors import HubError
 from hub.domain.names import Reference
 from hub.engine.engine import Inferred
 from hub.protocol.frames import Tensor
 from hub.services.house import House
-from hub.services.predict import Servable
+from hub.services.predict import Found, Servable
 
 
 class Asked(Call, Protocol):
@@ -59,22 +60,41 @@ class Starter(Generic[AnyCall]):
     encode: Callable[[list[Tensor], AnyCall, Servable], Answer]
     text_bytes: Callable[[Sequence[Tensor], AnyCall], int]
 
-    def __call__(
-        self, house: House, headers: Mapping[bytes, bytes], parts: Mapping[str, str], body: bytes, tell: Tell
-    ) -> Callable[[], None] | None:
-        """Ask a worker; None where the usual way must. What is given withdraws the question."""
-        authorization, asked = headers.get(b"authorization"), headers.get(DEADLINE)
+    def __call__(self, house: House, headers: Mapping[bytes, bytes], parts: Mapping[str, str]) -> Start | None:
+        """Read what a head says; None where requests with it go the usual way.
+
+        Raises:
+            HubError: It says what is wrong.
+        """
         if b"content-encoding" in headers:
             return None
+        authorization, asked = headers.get(b"authorization"), headers.get(DEADLINE)
         credentials = authorization.decode("latin-1") if authorization else None
-        if credentials and not house.access.remembers(credentials):
-            return None
-        principal = house.access.authenticate(credentials)
-        servable = house.predictions.known(principal, self.reference(parts))
-        call = None if servable is None else self.decode(headers, body, servable)
-        if servable is None or call is None:
-            return None
-        limit_s = min(deadline_s(house, asked.decode("latin-1") if asked else None), call.timeout_s or math.inf)
+        limit_s = deadline_s(house, asked.decode("latin-1") if asked else None)
+        reference = self.reference(parts)
+        lately: tuple[Principal, Found] | None = None
+
+        def start(body: bytes, tell: Tell) -> Callable[[], None] | None:
+            nonlocal lately
+            principal = house.access.at_hand(credentials)
+            if principal is None:
+                return None
+            if lately is None or lately[0] is not principal or not lately[1].is_fresh:
+                found = house.predictions.known(principal, reference)
+                lately = None if found is None else (principal, found)
+            if lately is None:
+                return None
+            servable = lately[1].servable
+            call = self.decode(headers, body, servable)
+            return None if call is None else self._start(house, principal, servable, call, limit_s, tell)
+
+        return start
+
+    def _start(
+        self, house: House, principal: Principal, servable: Servable, call: AnyCall, limit_s: float, tell: Tell
+    ) -> Callable[[], None] | None:
+        """Ask a worker; None where the usual way must. What is given withdraws the question."""
+        limit_s = min(limit_s, call.timeout_s or math.inf)
         started = time.perf_counter()
         writing: Future[Answer | HubError] | None = None
         has_left = False

@@ -115,7 +115,7 @@ def encode_infer(tensors: Sequence[Tensor], call: InferCall, version: Version) -
     by_name = {tensor.name: tensor for tensor in tensors}
     for want in call.wanted:
         tensor = by_name[want.name]
-        response.outputs.add(name=tensor.name, datatype=oip.datatype_of(tensor), shape=tensor.shape)
+        response.outputs.add(name=tensor.name, datatype=oip.datatype_of(tensor.name, tensor.dtype), shape=tensor.shape)
         response.raw_output_contents.append(bytes(tensor.data))
     return response.SerializeToString()
 

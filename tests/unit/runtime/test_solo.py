@@ -20,14 +20,20 @@ def test_what_is_not_known_is_handed_over_and_what_is_short_is_not() -> None:
     assert not solo.is_for("other", is_idle=True)
 
 
-def test_one_that_took_long_counts_at_once_and_short_ones_by_and_by() -> None:
+def test_one_that_took_long_counts_at_once_and_others_by_and_by() -> None:
     solo = Solo()
-    solo.took("v", LONG_S)
+    solo.took("v", 0.0)
+    solo.took("v", LONG_S)  # it may have waited for a core
+    assert solo.is_for("v", is_idle=False)
+    solo.took("v", 20 * SHORT_S)
     solo.took("v", 0.0)
     assert not solo.is_for("v", is_idle=False)
-    for _ in range(20):
+    for _ in range(40):
         solo.took("v", 0.0)
     assert solo.is_for("v", is_idle=False)
+    for _ in range(3):
+        solo.took("v", LONG_S)
+    assert not solo.is_for("v", is_idle=False)
 
 
 def test_who_comes_alone_often_enough_is_computed_by_the_loop() -> None:
