@@ -7,7 +7,7 @@ cancelled, and one that the worker still computes ``grace_s`` after its deadline
 
 import asyncio
 import socket
-from asyncio import Future, TimerHandle
+from asyncio import Future, Handle
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -31,7 +31,8 @@ class _Waiting:
     """Who waits for a reply: nobody any more where ``tell`` is None."""
 
     tell: Callable[[Told], None] | None
-    deadline: TimerHandle
+    deadline: Handle
+    deadline_at: float
     header: Mapping[str, Any]
     lent: Lent | None
 
@@ -77,7 +78,7 @@ class Link:
         self._next_id = 1
         self._waiting: dict[int, _Waiting] = {}
         self._told: list[Future[None]] = []
-        self._overdue: dict[int, TimerHandle] = {}
+        self._overdue: dict[int, Handle] = {}
         self._ended = asyncio.Event()
         self._loop = asyncio.get_running_loop()
 
@@ -142,10 +143,14 @@ class Link:
             raise verdict(None, self._number, 0, header)
         request_id = self._next_id
         lent = self._arena.put(tensors) if self._arena else None
-        buffers = encode_frame(header, tensors, number=request_id, places=None if lent is None else lent.places)
+        try:
+            buffers = encode_frame(header, tensors, number=request_id, places=None if lent is None else lent.places)
+        except BaseException:
+            self._give_back(lent)
+            raise
         self._next_id += 1
         deadline = self._loop.call_at(deadline_at, self._expire, request_id)
-        self._waiting[request_id] = _Waiting(tell, deadline, header, lent)
+        self._waiting[request_id] = _Waiting(tell, deadline, deadline_at, header, lent)
         self._stream.send(buffers)
         return request_id
 
@@ -181,6 +186,8 @@ class Link:
         for timer in self._overdue.values():
             timer.cancel()
         self._overdue.clear()
+        if self._arena is not None:
+            self._arena.close()
         self._on_end()
 
     async def _tell_why(self) -> None:
@@ -207,13 +214,17 @@ class Link:
             if timer is not None:
                 timer.cancel()
             waiting = self._waiting.pop(request_id, None)
-            if waiting is not None and waiting.lent is not None and self._arena:
-                self._arena.give_back(waiting.lent)
+            if waiting is not None:
+                self._give_back(waiting.lent)
             if waiting is not None and waiting.tell is not None:
                 waiting.deadline.cancel()
                 problem = frame.header.get("problem")
                 waiting.tell(frame if problem is None else from_problem(problem["status"], problem))
         self._wake()
+
+    def _give_back(self, lent: Lent | None) -> None:
+        if lent is not None and self._arena is not None:
+            self._arena.give_back(lent)
 
     def _wake(self) -> None:
         """Let who drains look again."""
@@ -234,7 +245,7 @@ class Link:
         waiting.deadline.cancel()
         if not self.is_ended:
             self._stream.send(encode_frame({"op": "cancel"}, number=request_id))
-            due = max(waiting.deadline.when(), self._loop.time()) + self._grace_s
+            due = max(waiting.deadline_at, self._loop.time()) + self._grace_s
             self._overdue[request_id] = self._loop.call_at(due, self._report_stuck)
         self._wake()
 

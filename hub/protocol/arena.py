@@ -4,8 +4,9 @@ A frame says where they are instead of bringing them: they are copied once, into
 into the kernel and out of it in pieces. The first byte over a stream brings the arena's file.
 
 Laws: what is lent is nobody else's until it is given back, which is after the whole answer, when nothing computes on it
-any more; tensors begin where TensorFlow takes them without another copy; who reads can neither write nor shorten the
-memory, and who writes never reads it.
+any more; tensors begin where TensorFlow does not take them as they are but copies them, because some operations write
+into what they are given (``InplaceAdd``); who reads can neither write nor shorten the memory, and who writes never
+reads it. Where there is no such memory, all is sent.
 
 Source: memfd_create(2), fcntl(2) on file seals.
 """
@@ -19,14 +20,18 @@ from bisect import insort
 from collections.abc import Sequence
 from contextlib import suppress
 
+import structlog
+
 from hub.protocol.frames import Buffer, Tensor
 
 ARENA_BYTES = 32 << 20
 _LEAST_BYTES = 32 << 10
 _ALIGNED_BYTES = 64  # of TensorFlow's tensors: EIGEN_MAX_ALIGN_BYTES
+_BESIDE_BYTES = 16  # aligned for every element, but not for those
 _FUTURE_WRITE = 0x10  # F_SEAL_FUTURE_WRITE, which Python 3.11 does not name
 _SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | _FUTURE_WRITE | fcntl.F_SEAL_SEAL
 _HELLO = b"+"
+_log = structlog.get_logger()
 
 
 class Arena:
@@ -38,32 +43,51 @@ class Arena:
         Args:
             connected: This end of the stream.
             size: How many bytes to have.
-
-        Raises:
-            OSError: There is no such memory.
         """
-        file = os.memfd_create("hub-tensors", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        self._free: list[tuple[int, int]] = []
+        self._memory: mmap.mmap | None = None
+        try:
+            file = os.memfd_create("hub-tensors", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        except OSError as error:
+            self._show(connected, [], error)
+            return
         try:
             os.ftruncate(file, size)
-            self._memory = mmap.mmap(file, size)
+            memory = mmap.mmap(file, size)
             fcntl.fcntl(file, fcntl.F_ADD_SEALS, _SEALS)
-            with suppress(ConnectionError):  # the stream tells of its end
-                socket.send_fds(connected, [_HELLO], [file])
+        except OSError as error:
+            self._show(connected, [], error)
+        else:
+            self._memory, self._free = memory, [(0, size)]
+            self._show(connected, [file])
         finally:
             os.close(file)
-        self._free = [(0, size)]
+
+    def _show(self, connected: socket.socket, files: list[int], trouble: OSError | None = None) -> None:
+        if trouble is not None:
+            _log.warning("arena.missing", trouble=str(trouble), consequence="Large tensors are sent, which is slower.")
+        with suppress(ConnectionError):  # the stream tells of its end
+            socket.send_fds(connected, [_HELLO], files)
+
+    def close(self) -> None:
+        """Let the memory go; nothing is put in any more."""
+        self._free = []
+        if self._memory is not None:
+            self._memory.close()
+            self._memory = None
 
     def put(self, tensors: Sequence[Tensor]) -> "Lent | None":
         """Copy tensors in; None where they are small, or there is no room."""
-        size = sum([_aligned(len(tensor.data)) for tensor in tensors])
-        at = self._take(size) if size >= _LEAST_BYTES else None
-        if at is None:
+        sizes = [len(tensor.data) for tensor in tensors]
+        size = sum([_room(each) for each in sizes])
+        at = self._take(size) if sum(sizes) >= _LEAST_BYTES else None
+        if at is None or self._memory is None:
             return None
-        places, end = [], at
-        for tensor in tensors:
+        places, end = [], at + _BESIDE_BYTES
+        for tensor, each in zip(tensors, sizes, strict=True):
             places.append(end)
-            self._memory[end : end + len(tensor.data)] = tensor.data
-            end += _aligned(len(tensor.data))
+            self._memory[end : end + each] = tensor.data
+            end += _room(each)
         return Lent(at, size, places)
 
     def give_back(self, lent: "Lent") -> None:
@@ -119,5 +143,6 @@ async def shown(connected: socket.socket) -> Buffer:
     return b""
 
 
-def _aligned(size: int) -> int:
-    return -(-size // _ALIGNED_BYTES) * _ALIGNED_BYTES
+def _room(size: int) -> int:
+    """What a tensor takes with what is left free before it."""
+    return -(-(size + _BESIDE_BYTES) // _ALIGNED_BYTES) * _ALIGNED_BYTES

@@ -271,6 +271,7 @@ def decode_frame(body: Buffer, memory: Buffer = b"") -> Frame:
     facts = _json_object(view[facts_at : facts_at + facts_size], "facts") if facts_size else {}
     tensors: list[Tensor] = []
     if _PLACES in facts:
+        _require_end(view, at)
         return Frame(head.says, _placed(head, facts.pop(_PLACES), memory), number, facts, head.data)
     for name, dtype, shape, size in head.tensors:
         end = at + size
@@ -278,9 +279,13 @@ def decode_frame(body: Buffer, memory: Buffer = b"") -> Frame:
             raise InvalidTensor(f"The frame ends within tensor {name!r}.", tensor=name)
         tensors.append(Tensor(name, dtype, shape, view[at:end]))
         at = end
+    _require_end(view, at)
+    return Frame(head.says, tuple(tensors), number, facts, head.data)
+
+
+def _require_end(view: memoryview, at: int) -> None:
     if at != len(view):
         raise InvalidTensor(f"{len(view) - at} bytes follow the last tensor of the frame.")
-    return Frame(head.says, tuple(tensors), number, facts, head.data)
 
 
 def _placed(head: _Head, places: Any, memory: Buffer) -> tuple[Tensor, ...]:

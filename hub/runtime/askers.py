@@ -50,7 +50,8 @@ class Askers:
         self._streams: dict[int, FrameStream] = {}
         self._so_far = 0
         self._settling: list[int] = []
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._admitting: set[asyncio.Task[None]] = set()
+        self._look_at_door: Callable[[], bool] = lambda: False
 
     async def admit(self, connected: socket.socket, hello: Hello) -> None:
         """Listen to one more, whose first frame is what ``hello`` says, and its number."""
@@ -65,10 +66,13 @@ class Askers:
     def open(self, door: socket.socket, hello: Hello) -> None:
         """Admit who is passed in through a socket from now on."""
         door.setblocking(False)
-        asyncio.get_running_loop().add_reader(door, self._enter, door, hello)
+        self._look_at_door = partial(self._enter, door, hello)
+        asyncio.get_running_loop().add_reader(door, self._look_at_door)
 
     def settle(self, number: int) -> None:
-        """Answer a request once nobody but the engine is connected."""
+        """Answer a request once nobody but the engine is connected, nor on the way in."""
+        while self._look_at_door():
+            pass
         self._settling.append(number)
         self._look_settled()
 
@@ -90,22 +94,31 @@ class Askers:
         """Whether somebody has sent what was not taken yet."""
         poll = select.poll()
         for stream in self._streams.values():
-            poll.register(stream.fileno(), select.POLLIN)
+            if (file := stream.fileno()) >= 0:
+                poll.register(file, select.POLLIN)
         return bool(poll.poll(0))
 
-    def _enter(self, door: socket.socket, hello: Hello) -> None:
+    def _enter(self, door: socket.socket, hello: Hello) -> bool:
+        """Admit who was passed in; whether somebody was."""
         try:
             _, passed, _, _ = socket.recv_fds(door, 1, _AT_ONCE)
         except BlockingIOError:
-            return
+            return False
         except OSError:
             passed = []
         if not passed:
             asyncio.get_running_loop().remove_reader(door)  # the engine has gone, and its stream with it
         for file in passed:
             task = asyncio.create_task(self.admit(socket.socket(fileno=file), hello))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._admitting.add(task)
+            task.add_done_callback(self._admitted)
+        return bool(passed)
+
+    def _admitted(self, task: asyncio.Task[None]) -> None:
+        self._admitting.discard(task)
+        if (trouble := task.exception()) is not None:
+            _log.warning("stream.not_admitted", trouble=repr(trouble))
+        self._look_settled()
 
     def _end(self, stream: int, trouble: Exception | None) -> None:
         _log.info("stream.ended", number=stream, trouble=repr(trouble) if trouble else None)
@@ -114,6 +127,6 @@ class Askers:
         self._look_settled()
 
     def _look_settled(self) -> None:
-        if len(self._streams) == 1:
+        if len(self._streams) == 1 and not self._admitting:
             while self._settling:
                 self.tell(self._settling.pop(), {"settled": True})

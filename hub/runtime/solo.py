@@ -1,9 +1,12 @@
 """Solo: which computations the event loop does itself, where others are handed to a thread.
 
 Changing threads and coming back costs a model of 3 ms up to a quarter of that, and is worth it only where something
-else can be done meanwhile. Laws: what is not known to be short is handed over; what takes longer than a moment is done
-by the loop only where nobody came beside the last few of its kind, so of those who come together only one waits so.
+else can be done meanwhile. Laws: what is not known to be short is handed over, and what has more rows is thought to
+take as much longer; what takes longer than a moment is done by the loop only where nobody came beside the last few, so
+of those who come together only one waits so.
 """
+
+from typing import Any
 
 SHORT_S = 0.001
 """What takes less is done by the loop, whoever waits."""
@@ -12,40 +15,47 @@ MODEST_S = 0.05
 _LONG_S = 0.01  # what takes less may have waited for a core
 ALONE = 16
 """Computations in succession beside which nobody came."""
+Kind = tuple[str, str, tuple[Any, ...]]
 _MAX_REMEMBERED = 1_024
 
 
 class Solo:
-    """Decides by how long versions took, and by who came meanwhile."""
+    """Decides by how long batches of a kind took, row for row, and by who came meanwhile."""
 
     def __init__(self, longest_s: float = MODEST_S) -> None:
         """Have the loop do nothing that takes ``longest_s`` or more."""
         self._longest_s = longest_s
-        self._seconds: dict[str, float] = {}
+        self._usual: dict[Kind, tuple[float, float]] = {}
         self._alone = 0
 
-    def is_for(self, version: str, *, is_idle: bool) -> bool:
-        """Whether the loop computes a batch of a version itself; ``is_idle`` where nothing else waits or computes."""
+    def is_for(self, kind: Kind, rows: int, *, is_idle: bool) -> bool:
+        """Whether the loop computes a batch itself; ``is_idle`` where nothing else waits or computes."""
+        usual = self._usual.get(kind)
+        if usual is None:
+            return False
+        seconds, usual_rows = usual
         is_alone = is_idle and self._alone >= ALONE
-        return self._seconds.get(version, SHORT_S) < (self._longest_s if is_alone else SHORT_S)
+        return seconds * max(1.0, rows / usual_rows) < (self._longest_s if is_alone else SHORT_S)
 
     def came(self, *, is_idle: bool) -> None:
         """A request came, while nothing waited or computed, or beside others."""
         if not is_idle:
             self._alone = 0
 
-    def took(self, version: str, seconds: float, *, has_company: bool = False) -> None:
+    def took(self, kind: Kind, rows: int, seconds: float, *, has_company: bool = False) -> None:
         """A batch was computed: one that took long counts at once, others only by and by.
 
         Args:
-            version: What computed.
-            seconds: How long.
+            kind: Its version, signature and shapes but for the rows: what takes as long as others with as many rows.
+            rows: How many it had; at least 0.
+            seconds: How long it took.
             has_company: Whether somebody came meanwhile and had to wait.
         """
-        if len(self._seconds) >= _MAX_REMEMBERED:
-            self._seconds.clear()
-        before = self._seconds.get(version, seconds)
-        by_and_by = before + (seconds - before) / 8
-        self._seconds[version] = max(seconds, by_and_by) if seconds >= _LONG_S else by_and_by
+        if len(self._usual) >= _MAX_REMEMBERED:
+            self._usual.clear()
+        usual_s, usual_rows = self._usual.get(kind, (seconds, max(1, rows)))
+        by_and_by = usual_s + (seconds - usual_s) / 8, usual_rows + (max(1, rows) - usual_rows) / 8
+        is_long = seconds >= max(_LONG_S, by_and_by[0])
+        self._usual[kind] = (seconds, max(1, rows)) if is_long else by_and_by
         if seconds >= SHORT_S:
             self._alone = 0 if has_company else self._alone + 1

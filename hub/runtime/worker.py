@@ -49,7 +49,7 @@ from hub.runtime.queues import Lane, Queues
 from hub.runtime.reporting import report_to_engine
 from hub.runtime.residents import Resident, Residents
 from hub.runtime.slots import Slots
-from hub.runtime.solo import MODEST_S, SHORT_S, Solo
+from hub.runtime.solo import MODEST_S, SHORT_S, Kind, Solo
 
 _GPU_SIZES = (1, 2, 4, 8, 16, 32, 64)
 _NICENESS = 5  # where cores are few, who takes requests goes before who computes them: batches grow, and all are served
@@ -182,7 +182,7 @@ class Worker:
         while self._slots.free and (taken := self._queues.take(now, self._slots.free)) is not None:
             lane, jobs = taken
             work = partial(self._compute, lane, jobs)
-            if self._solo.is_for(lane.version, is_idle=self._is_idle):
+            if self._solo.is_for(_kind(lane), sum([job.rows for job in jobs]), is_idle=self._is_idle):
                 self._answer(lane, jobs, now, work(), is_solo=True)
                 self._loop.call_soon(self._dispatch)
                 return
@@ -217,9 +217,7 @@ class Worker:
     ) -> None:
         took_s = time.perf_counter() - began
         self._queues.charge(lane, took_s)
-        has_company = is_solo and took_s >= SHORT_S and self._askers.are_waiting()
-        self._solo.took(lane.version, took_s, has_company=has_company)
-        rows = sum(job.rows for job in jobs)
+        rows = sum([job.rows for job in jobs])
         waited_s = [began - job.arrived for job in jobs]
         # What was seen of a batch travels once, with its first answer.
         facts = {"batch": {"computed_s": took_s, "rows": rows, "waited_s": waited_s}}
@@ -235,9 +233,17 @@ class Worker:
             facts = {}
         for stream, buffers in replies.items():
             self._askers.send(stream, buffers)
+        has_company = is_solo and took_s >= SHORT_S and self._askers.are_waiting()
+        self._solo.took(_kind(lane), rows, took_s, has_company=has_company)
 
     def _fail(self, request_id: int, error: Exception, signature: str) -> None:
         self._askers.send(stream_of(request_id), _encoded(request_id, error, {}, signature))
+
+
+def _kind(lane: Lane) -> Kind:
+    """What takes as long as what; it keeps nothing that is loaded from going."""
+    feeding, form = lane.key
+    return lane.version, feeding.signature, form
 
 
 def _encoded(request_id: int, answer: Answers | Exception, facts: dict[str, Any], signature: str) -> list[Buffer]:

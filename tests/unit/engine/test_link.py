@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 
 import numpy as np
 import pytest
+import uvloop
 
 from hub.domain.errors import InvalidTensor, ModelFailed, WorkerLost
 from hub.engine.inquest import Death
@@ -196,5 +197,40 @@ def test_large_tensors_lie_in_the_arena_until_the_answer_comes_even_if_nobody_wa
         assert arena.put(large) is not None
         link.close()
         stream.close()
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("seconds", [-1.0, 0.0, 0.0001])
+def test_a_deadline_that_is_as_good_as_over_is_told_in_the_loop_of_a_hub(seconds: float) -> None:
+    async def run() -> None:
+        ours, theirs = socket.socketpair()
+        link = Link(grace_s=60, on_stuck=lambda: None)
+        await link.connect(ours)
+        call = asyncio.create_task(link.call({}, (), soon(seconds)))
+        await asyncio.wait([call], timeout=10)
+        assert call.done()
+        assert isinstance(call.exception(), TimeoutError)
+        link.close()
+        theirs.close()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(run())
+
+
+def test_what_cannot_be_sent_leaves_nothing_in_the_arena_and_an_ended_link_has_none() -> None:
+    async def run() -> None:
+        ours, theirs = socket.socketpair()
+        arena = Arena(ours, 128 << 10)
+        link = Link(grace_s=60, on_stuck=lambda: None)
+        await link.connect(ours, arena)
+        large = [from_numpy("x", np.arange(100_000, dtype=np.uint8))]
+        for _ in range(3):
+            with pytest.raises(TypeError):
+                link.start({"op": object()}, large, soon(), lambda _: None)
+        assert arena.put(large) is not None
+        link.close()
+        assert arena.put(large) is None
+        theirs.close()
 
     asyncio.run(run())

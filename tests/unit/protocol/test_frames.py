@@ -175,3 +175,9 @@ def test_a_tensor_that_is_said_to_lie_elsewhere_is_refused(places: object) -> No
     for memory in (b"", bytes(64)):
         with pytest.raises(InvalidTensor):
             decode_frame(sent[8:], memory)
+
+
+def test_bytes_after_a_frame_whose_tensors_lie_elsewhere_are_refused() -> None:
+    sent = b"".join(encode_frame({}, [Tensor("x", "uint8", (3,), b"abc")], places=[1]))
+    with pytest.raises(InvalidTensor, match="3 bytes follow"):
+        decode_frame(sent[8:] + b"abc", bytes(64))
