@@ -27,7 +27,7 @@ from hub.protocol.frames import Buffer, Tensor
 ARENA_BYTES = 32 << 20
 _LEAST_BYTES = 32 << 10
 _ALIGNED_BYTES = 64  # of TensorFlow's tensors: EIGEN_MAX_ALIGN_BYTES
-_BESIDE_BYTES = 16  # aligned for every element, but not for those
+_BESIDE_BYTES = 8  # aligned for every element, but for no tensor, not even where they take 16
 _FUTURE_WRITE = 0x10  # F_SEAL_FUTURE_WRITE, which Python 3.11 does not name
 _SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | _FUTURE_WRITE | fcntl.F_SEAL_SEAL
 _HELLO = b"+"

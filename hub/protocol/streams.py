@@ -48,7 +48,7 @@ class FrameStream(asyncio.BufferedProtocol):
         self._loop = asyncio.get_running_loop()
 
     def send(self, buffers: Sequence[Buffer]) -> None:
-        """Send frames, together with what else is sent in this turn of the event loop.
+        """Send frames, together with what else is sent in this turn of the event loop, or before it is connected.
 
         What the socket does not take yet waits in memory. Nothing is sent once the stream has ended.
         """
@@ -73,6 +73,8 @@ class FrameStream(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See `asyncio.BaseProtocol`."""
         self._transport = cast(asyncio.Transport, transport)
+        if self._waiting:
+            self._loop.call_soon(self._flush)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """See `asyncio.BaseProtocol`."""

@@ -60,8 +60,15 @@ class Askers:
         memory = await shown(connected)
         stream = FrameStream(partial(self._on_frames, number), partial(self._end, number), memory=memory)
         self._streams[number] = stream
-        await asyncio.get_running_loop().create_connection(lambda: stream, sock=connected)
-        self.tell(number << _ID_BITS, {**hello(), "stream": number})
+        self.tell(
+            number << _ID_BITS, {**hello(), "stream": number}
+        )  # before any news, which may come while it connects
+        try:
+            await asyncio.get_running_loop().create_connection(lambda: stream, sock=connected)
+        except BaseException:
+            self._streams.pop(number, None)
+            connected.close()
+            raise
 
     def open(self, door: socket.socket, hello: Hello) -> None:
         """Admit who is passed in through a socket from now on."""
@@ -116,7 +123,7 @@ class Askers:
 
     def _admitted(self, task: asyncio.Task[None]) -> None:
         self._admitting.discard(task)
-        if (trouble := task.exception()) is not None:
+        if not task.cancelled() and (trouble := task.exception()) is not None:
             _log.warning("stream.not_admitted", trouble=repr(trouble))
         self._look_settled()
 

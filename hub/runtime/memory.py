@@ -19,7 +19,10 @@ _STATUS = Path("/proc/self/status")
 
 
 def resident_bytes(field: str = "VmRSS") -> int:
-    """Bytes resident now (``VmRSS``; ``RssAnon`` without files and shared memory), or at the highest (``VmHWM``)."""
+    """Bytes resident now (``VmRSS``; ``RssAnon`` without files and shared memory), or at the highest (``VmHWM``).
+
+    0 where the kernel does not tell that.
+    """
     for line in _STATUS.read_text().splitlines():
         if line.startswith(f"{field}:"):
             return int(line.split()[1]) << 10
@@ -30,7 +33,7 @@ def used_bytes(device: Device) -> int:
     """Bytes in use where the device keeps variables."""
     if device.kind == "gpu":
         return int(tf.config.experimental.get_memory_info("GPU:0")["current"])
-    return resident_bytes("RssAnon")
+    return resident_bytes("RssAnon") or resident_bytes()
 
 
 def default_budget(device: Device) -> int:

@@ -15,7 +15,7 @@ MODEST_S = 0.05
 _LONG_S = 0.01  # what takes less may have waited for a core
 ALONE = 16
 """Computations in succession beside which nobody came."""
-Kind = tuple[str, str, tuple[Any, ...]]
+Kind = tuple[Any, ...]
 _MAX_REMEMBERED = 1_024
 
 
@@ -28,9 +28,9 @@ class Solo:
         self._usual: dict[Kind, tuple[float, float]] = {}
         self._alone = 0
 
-    def is_for(self, kind: Kind, rows: int, *, is_idle: bool) -> bool:
+    def is_for(self, kind: Kind | None, rows: int, *, is_idle: bool) -> bool:
         """Whether the loop computes a batch itself; ``is_idle`` where nothing else waits or computes."""
-        usual = self._usual.get(kind)
+        usual = None if kind is None else self._usual.get(kind)
         if usual is None:
             return False
         seconds, usual_rows = usual
@@ -42,20 +42,23 @@ class Solo:
         if not is_idle:
             self._alone = 0
 
-    def took(self, kind: Kind, rows: int, seconds: float, *, has_company: bool = False) -> None:
+    def took(self, kind: Kind | None, rows: int, seconds: float, *, has_company: bool = False) -> None:
         """A batch was computed: one that took long counts at once, others only by and by.
 
         Args:
-            kind: Its version, signature and shapes but for the rows: what takes as long as others with as many rows.
+            kind: Its version, signature, shapes but for the rows, and heads: what takes as long as others with as many
+                rows; None where nothing can be said for others.
             rows: How many it had; at least 0.
             seconds: How long it took.
             has_company: Whether somebody came meanwhile and had to wait.
         """
+        if seconds >= SHORT_S:
+            self._alone = 0 if has_company else self._alone + 1
+        if kind is None:
+            return
         if len(self._usual) >= _MAX_REMEMBERED:
             self._usual.clear()
         usual_s, usual_rows = self._usual.get(kind, (seconds, max(1, rows)))
         by_and_by = usual_s + (seconds - usual_s) / 8, usual_rows + (max(1, rows) - usual_rows) / 8
         is_long = seconds >= max(_LONG_S, by_and_by[0])
         self._usual[kind] = (seconds, max(1, rows)) if is_long else by_and_by
-        if seconds >= SHORT_S:
-            self._alone = 0 if has_company else self._alone + 1

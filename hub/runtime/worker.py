@@ -23,7 +23,7 @@ import asyncio
 import os
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -182,7 +182,7 @@ class Worker:
         while self._slots.free and (taken := self._queues.take(now, self._slots.free)) is not None:
             lane, jobs = taken
             work = partial(self._compute, lane, jobs)
-            if self._solo.is_for(_kind(lane), sum([job.rows for job in jobs]), is_idle=self._is_idle):
+            if self._solo.is_for(_kind(lane, jobs), sum([job.rows for job in jobs]), is_idle=self._is_idle):
                 self._answer(lane, jobs, now, work(), is_solo=True)
                 self._loop.call_soon(self._dispatch)
                 return
@@ -234,16 +234,21 @@ class Worker:
         for stream, buffers in replies.items():
             self._askers.send(stream, buffers)
         has_company = is_solo and took_s >= SHORT_S and self._askers.are_waiting()
-        self._solo.took(_kind(lane), rows, took_s, has_company=has_company)
+        has_failed = any(isinstance(answer, Exception) for answer in answers)
+        kind = None if has_failed else _kind(lane, jobs)
+        self._solo.took(kind, rows, took_s, has_company=has_company)
 
     def _fail(self, request_id: int, error: Exception, signature: str) -> None:
         self._askers.send(stream_of(request_id), _encoded(request_id, error, {}, signature))
 
 
-def _kind(lane: Lane) -> Kind:
-    """What takes as long as what; it keeps nothing that is loaded from going."""
+def _kind(lane: Lane, jobs: Sequence[Job]) -> Kind | None:
+    """What takes as long as what, None where jobs want different heads; it keeps nothing that is loaded from going."""
+    heads = jobs[0].heads
+    if any(job.heads != heads for job in jobs):
+        return None
     feeding, form = lane.key
-    return lane.version, feeding.signature, form
+    return lane.version, feeding.signature, form, *[(head.servable.order.digest, head.signature) for head in heads]
 
 
 def _encoded(request_id: int, answer: Answers | Exception, facts: dict[str, Any], signature: str) -> list[Buffer]:

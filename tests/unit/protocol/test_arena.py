@@ -36,7 +36,7 @@ def test_what_one_puts_in_the_other_sees_where_it_is_said_to_be() -> None:
     made, seen = arena(256 * KIB)
     lent = made.put([tensor(20_001, 1), tensor(33, 2), tensor(0), tensor(40_000, 3)])
     assert lent is not None
-    assert [place % 64 for place in lent.places] == [16] * 4
+    assert [place % 64 for place in lent.places] == [8] * 4
     sizes = (20_001, 33, 0, 40_000)
     found = [bytes(seen[at : at + size]) for at, size in zip(lent.places, sizes, strict=True)]
     assert found == [b"\1" * 20_001, b"\2" * 33, b"", b"\3" * 40_000]
@@ -48,7 +48,7 @@ def test_what_is_small_or_finds_no_room_is_not_put_in() -> None:
     assert made.put([tensor(KIB)]) is None
     assert made.put([tensor(4)] * 600) is None
     assert made.put([tensor(65 * KIB)]) is None
-    whole = made.put([tensor(64 * KIB - 16)])
+    whole = made.put([tensor(64 * KIB - 8)])
     assert whole is not None
     assert made.put([tensor(40 * KIB)]) is None
     made.give_back(whole)
@@ -72,7 +72,7 @@ def test_nothing_that_is_lent_is_lent_again_and_all_of_it_comes_back(data: st.Da
         assert all(before[1] <= after[0] for before, after in pairwise(ends))
     for each in lent:
         made.give_back(each)
-    assert made.put([tensor(256 * KIB - 16)]) is not None
+    assert made.put([tensor(256 * KIB - 8)]) is not None
 
 
 def test_who_reads_can_neither_write_nor_change_the_size() -> None:

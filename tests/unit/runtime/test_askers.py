@@ -83,6 +83,46 @@ def test_who_waits_is_seen_and_who_is_still_connecting_is_no_trouble() -> None:
     in_both_loops(work)
 
 
+def test_who_is_told_something_while_connecting_hears_the_greeting_first_and_all_that_follows() -> None:
+    async def work(worker: Worker) -> None:
+        others = []
+        for _ in range(10):
+            other = worker.pass_in()
+            told: list[Frame] = []
+            stream = FrameStream(told.extend, lambda _trouble: None)
+            others.append((stream, told))
+            Arena(other, 64 << 10)
+            await asyncio.get_running_loop().create_connection(lambda stream=stream: stream, sock=other)
+            for _ in range(5):
+                worker.askers.tell_all({"news": 1})
+                await asyncio.sleep(0)
+        await turns()
+        worker.askers.tell_all({"news": 2})
+        await turns()
+        for stream, told in others:
+            assert "stream" in told[0].header
+            assert told[-1].header == {"news": 2}
+            stream.close()
+
+    in_both_loops(work)
+
+
+def test_who_goes_at_any_time_is_forgotten() -> None:
+    async def work(worker: Worker) -> None:
+        for pause in range(12):
+            other = worker.pass_in()
+            Arena(other, 64 << 10)
+            for _ in range(pause):
+                await asyncio.sleep(0)
+            other.close()
+        await turns()
+        worker.askers.settle(ENGINE << 48 | 7)
+        await turns()
+        assert worker.is_settled
+
+    in_both_loops(work)
+
+
 def test_it_is_settled_once_all_have_ended_those_on_the_way_in_as_well() -> None:
     async def work(worker: Worker) -> None:
         silent, other = worker.pass_in(), worker.pass_in()

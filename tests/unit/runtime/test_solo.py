@@ -90,3 +90,12 @@ def test_more_rows_than_usual_are_thought_to_take_as_much_longer() -> None:
         short.took(V, 8, SHORT_S / 10)
     assert short.is_for(V, 70, is_idle=False)
     assert not short.is_for(V, 90, is_idle=False)
+
+
+def test_of_a_batch_that_is_like_no_other_nothing_is_learned_but_that_it_was_alone() -> None:
+    solo = Solo()
+    for _ in range(ALONE):
+        solo.took(None, 1, SHORT_S)
+    assert not solo.is_for(None, 1, is_idle=True)
+    solo.took(V, 1, LONG_S)
+    assert solo.is_for(V, 1, is_idle=True)
