@@ -12,7 +12,7 @@ waits for that.
 import asyncio
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar
@@ -28,6 +28,7 @@ from hub.domain.versions import State, Version
 from hub.engine.engine import Engine, Inferred, Target
 from hub.protocol.frames import Tensor
 from hub.services.rates import Shares
+from hub.services.servables import Found, Heads, Servable
 from hub.storage.catalog import Catalog
 from hub.storage.snapshots import Snapshots
 from hub.telemetry import tracing
@@ -40,39 +41,6 @@ MAX_LISTED = 1_000
 MAX_HEADS = 64
 _Key = TypeVar("_Key")
 _Value = TypeVar("_Value")
-
-
-@dataclass(frozen=True, slots=True)
-class Servable:
-    """A version that can be called.
-
-    Attributes:
-        version: The version a reference meant.
-        target: What the engine is told.
-        signatures: What it answers to; for a head, on its trunk's input.
-        fed_by: For a head: the trunk's signature that feeds it.
-    """
-
-    version: Version
-    target: Target
-    signatures: Mapping[str, Signature]
-    fed_by: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Heads:
-    """Heads of one trunk version that are asked together.
-
-    Attributes:
-        trunk: Their trunk.
-        heads: At least one, each with the signature of it that is called.
-        signature: What they take together and give together: an output's name is the head's reference, a slash, and
-            the output's own name.
-    """
-
-    trunk: Servable
-    heads: tuple[tuple[Servable, Signature], ...]
-    signature: Signature
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,19 +65,6 @@ class _HeadsKey:
     trunk: str
     references: tuple[Reference, ...] | None
     view: View
-
-
-@dataclass(slots=True)
-class Found:
-    """What a reference means, and until when (monotonic) that may be relied on; once looked up anew, no longer."""
-
-    servable: Servable
-    until: float
-
-    @property
-    def is_fresh(self) -> bool:
-        """Whether it may be relied on now."""
-        return time.monotonic() <= self.until
 
 
 @dataclass(frozen=True, slots=True)

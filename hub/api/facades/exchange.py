@@ -30,7 +30,7 @@ from hub.domain.signatures import Signature
 from hub.protocol.codecs.json_text import write_json
 from hub.protocol.frames import Tensor
 from hub.services.house import House
-from hub.services.predict import Servable
+from hub.services.servables import Servable
 from hub.telemetry import metrics
 from hub.telemetry.series import Number, Spread
 

@@ -34,7 +34,7 @@ from hub.protocol.codecs.oip import InferCall
 from hub.protocol.codecs.oip_known import KnownHeaders
 from hub.protocol.frames import Tensor
 from hub.services.house import House
-from hub.services.predict import Servable
+from hub.services.servables import Servable
 
 MODEL = "/v2/models/{owner}/{name}"
 _PROTOCOL = "oip"

@@ -21,7 +21,7 @@ from hub.domain.names import Reference
 from hub.engine.engine import Inferred
 from hub.protocol.frames import Tensor
 from hub.services.house import House
-from hub.services.predict import Found, Servable
+from hub.services.servables import Found, Servable
 
 
 class Asked(Call, Protocol):

@@ -35,7 +35,7 @@ from hub.protocol.codecs.examples import ExamplesCall
 from hub.protocol.codecs.tfserving import PredictCall
 from hub.protocol.frames import Tensor
 from hub.services.house import House
-from hub.services.predict import Servable
+from hub.services.servables import Servable
 
 MODEL = "/v1/models/{owner}/{name}"
 _PROTOCOL = "tfserving"

@@ -17,7 +17,7 @@ from hub.protocol.codecs import tfserving_rpc as codec
 from hub.protocol.frames import Tensor
 from hub.protocol.messages import TENSORFLOW, parse
 from hub.services.house import House
-from hub.services.predict import Servable
+from hub.services.servables import Servable
 
 PREDICTIONS, MODELS = "/tensorflow.serving.PredictionService", "/tensorflow.serving.ModelService"
 MAX_TASKS = 16
