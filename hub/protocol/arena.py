@@ -16,9 +16,10 @@ import fcntl
 import mmap
 import os
 import socket
-from bisect import insort
+from bisect import bisect
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 
 import structlog
 
@@ -32,6 +33,15 @@ _FUTURE_WRITE = 0x10  # F_SEAL_FUTURE_WRITE, which Python 3.11 does not name
 _SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | _FUTURE_WRITE | fcntl.F_SEAL_SEAL
 _HELLO = b"+"
 _log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class Lent:
+    """What a request has of an arena: where it begins, how much it is, and where each tensor begins."""
+
+    at: int
+    size: int
+    places: list[int]
 
 
 class Arena:
@@ -76,7 +86,7 @@ class Arena:
             self._memory.close()
             self._memory = None
 
-    def put(self, tensors: Sequence[Tensor]) -> "Lent | None":
+    def put(self, tensors: Sequence[Tensor]) -> Lent | None:
         """Copy tensors in; None where they are small, or there is no room."""
         sizes = [len(tensor.data) for tensor in tensors]
         size = sum([_room(each) for each in sizes])
@@ -90,15 +100,16 @@ class Arena:
             end += _room(each)
         return Lent(at, size, places)
 
-    def give_back(self, lent: "Lent") -> None:
+    def give_back(self, lent: Lent) -> None:
         """Let others have what was lent."""
         begin, end = lent.at, lent.at + lent.size
-        insort(self._free, (begin, end))
-        at = self._free.index((begin, end))
-        if at + 1 < len(self._free) and self._free[at + 1][0] == end:
-            self._free[at : at + 2] = [(begin, self._free[at + 1][1])]
+        at = bisect(self._free, (begin, end))
+        if at < len(self._free) and self._free[at][0] == end:
+            end = self._free.pop(at)[1]
         if at and self._free[at - 1][1] == begin:
-            self._free[at - 1 : at + 1] = [(self._free[at - 1][0], self._free[at][1])]
+            at -= 1
+            begin = self._free.pop(at)[0]
+        self._free.insert(at, (begin, end))
 
     def _take(self, size: int) -> int | None:
         """The first place that is large enough: the lower ones are used again and again, and stay in caches."""
@@ -107,18 +118,6 @@ class Arena:
                 self._free[position : position + 1] = [(begin + size, end)] if end - begin > size else []
                 return begin
         return None
-
-
-class Lent:
-    """What a request has of an arena: where it begins, how much it is, and where each tensor begins."""
-
-    __slots__ = ("at", "places", "size")
-
-    def __init__(self, at: int, size: int, places: Sequence[int]) -> None:
-        """Note it."""
-        self.at = at
-        self.size = size
-        self.places = places
 
 
 async def shown(connected: socket.socket) -> Buffer:

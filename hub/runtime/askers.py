@@ -57,13 +57,12 @@ class Askers:
         """Listen to one more, whose first frame is what ``hello`` says, and its number."""
         number = self._so_far
         self._so_far += 1
-        memory = await shown(connected)
-        stream = FrameStream(partial(self._on_frames, number), partial(self._end, number), memory=memory)
-        self._streams[number] = stream
-        self.tell(
-            number << _ID_BITS, {**hello(), "stream": number}
-        )  # before any news, which may come while it connects
         try:
+            memory = await shown(connected)
+            stream = FrameStream(partial(self._on_frames, number), partial(self._end, number), memory=memory)
+            self._streams[number] = stream
+            # Before any news, which may come while it connects.
+            self.tell(number << _ID_BITS, {**hello(), "stream": number})
             await asyncio.get_running_loop().create_connection(lambda: stream, sock=connected)
         except BaseException:
             self._streams.pop(number, None)
