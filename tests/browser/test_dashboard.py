@@ -2,9 +2,11 @@
 
 import json
 import re
+from contextlib import suppress
 from typing import Any
 
 from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Error as PlaywrightError
 
 from tests.browser.walk import PAGES
 
@@ -189,6 +191,17 @@ def test_one_key_leads_everywhere(context: BrowserContext, hub: Any) -> None:
     expect(page).to_have_url(f"{hub.url}/workers")
     page.keyboard.press("m")
     expect(page).to_have_url(f"{hub.url}/workers")
+
+
+def test_who_leaves_before_a_page_is_shown_hears_no_complaint(context: BrowserContext, hub: Any) -> None:
+    page = context.new_page()
+    page.goto(hub.url)
+    for turn in range(30):
+        with suppress(PlaywrightError):  # the page asked is gone already
+            page.evaluate("path => { location.href = path }", f"/acme/shapes/files?version={turn % 2 + 1}")
+        page.wait_for_timeout(turn % 5 * 20)
+    page.wait_for_load_state()
+    expect(page).to_have_title(re.compile("acme/shapes"))
 
 
 def test_the_tab_that_was_chosen_last_is_open_on_the_next_model(context: BrowserContext, hub: Any) -> None:
