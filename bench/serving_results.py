@@ -15,37 +15,43 @@ from bench.serving_bodies import Kind
 from bench.serving_heads import Crowd
 from bench.serving_load import Asked, median
 
-_PLAIN = "plain"
-
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """What one process with TensorFlow and nothing else reaches, in the plain way and in the one that measured best.
+    """What one process with TensorFlow and nothing else reaches.
 
-    ``one_row_ms``, and ``rows_per_s_ROWSxTIMES``: rows a second in batches, one or two at a time. Medians of rounds.
+    In the plain way, with the graph that TensorFlow freezes (nothing where it cannot), and in the way that measured
+    best. ``one_row_ms``, and ``rows_per_s_ROWSxTIMES``: rows a second in batches, one or two at a time. Medians of
+    rounds.
     """
 
     model: str
     way: str
     plain: dict[str, float]
+    frozen: dict[str, float]
     best: dict[str, float]
 
     @classmethod
-    def of(cls, model: str, way: str, plain: dict[str, float], rounds: Sequence[dict[str, float]]) -> "Limit":
+    def of(cls, model: str, way: str, plain: dict[str, float], rounds: Sequence[dict[str, Any]]) -> "Limit":
         """Of several rounds."""
-        return cls(model, way, plain, {name: statistics.median(each[name] for each in rounds) for name in plain})
-
-    @property
-    def most_per_s(self) -> float:
-        """Rows a second, of whichever batches are best."""
-        return max(value for name, value in self.best.items() if name.startswith("rows_per_s"))
+        frozen = [found for each in rounds for found in each["frozen"]]
+        return cls(model, way, plain, _medians(frozen), _medians([each["best"] for each in rounds]))
 
     @property
     def line(self) -> str:
         """For people."""
-        told = {_PLAIN: self.plain} | ({} if self.way == _PLAIN else {self.way: self.best})
-        shown = ("".join(f", {name} {value:.1f}" for name, value in found.items()) for found in told.values())
-        return "\n".join(f"  {self.model:<13}in process, {way}{each}" for way, each in zip(told, shown, strict=True))
+        told = {"plain": self.plain, "frozen": self.frozen, self.way: self.best}
+        shown = {way: "".join(f", {name} {value:.1f}" for name, value in found.items()) for way, found in told.items()}
+        return "\n".join(f"  {self.model:<13}in process, {way}{each}" for way, each in shown.items() if each)
+
+
+def most_per_s(found: dict[str, float]) -> float:
+    """Rows a second, of whichever batches are best."""
+    return max(value for name, value in found.items() if name.startswith("rows_per_s"))
+
+
+def _medians(rounds: Sequence[dict[str, float]]) -> dict[str, float]:
+    return {name: statistics.median(each[name] for each in rounds) for name in (rounds[0] if rounds else ())}
 
 
 @dataclass(frozen=True, slots=True)

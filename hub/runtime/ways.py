@@ -20,6 +20,7 @@ from tensorflow.python.framework.convert_to_constants import convert_variables_t
 
 from hub.domain.errors import ModelFailed
 from hub.runtime.devices import Device
+from hub.runtime.folding import fold
 from hub.runtime.orders import WayName
 from hub.runtime.placement import on, session_config
 from hub.runtime.servable import Value, as_array
@@ -51,10 +52,16 @@ def others(concrete: Any, takes: Takes, device: Device) -> Iterator[tuple[WayNam
     def frozen() -> Any:
         return _freeze(concrete)
 
-    yield "frozen_session", lambda: _session(frozen(), tuple(takes), session_config(device), device)
+    @functools.cache
+    def folded() -> Any:
+        return fold(frozen().graph, [tensor.name for tensor in (*frozen().inputs, *frozen().outputs)])
+
+    def session(config: tf.compat.v1.ConfigProto) -> Way:
+        return _session(folded(), frozen(), tuple(takes), config, device)
+
+    yield "frozen_session", lambda: session(session_config(device))
     if device.kind == "cpu":
-        inline = session_config(device, is_inline=True)
-        yield "frozen_inline", lambda: _session(frozen(), tuple(takes), inline, device)
+        yield "frozen_inline", lambda: session(session_config(device, is_inline=True))
     else:
         yield "frozen", lambda: plain(frozen(), takes, device)
         compiled = tf.function(lambda *given: concrete(*given), jit_compile=True, autograph=False)
@@ -95,10 +102,11 @@ def callable_of(session: tf.compat.v1.Session, feeds: Sequence[str], fetches: Se
     return session._make_callable_from_options(CallableOptions(feed=feeds, fetch=fetches))  # noqa: SLF001
 
 
-def _session(frozen: Any, names: Sequence[str], config: tf.compat.v1.ConfigProto, device: Device) -> Way:
+def _session(defined: Any, frozen: Any, names: Sequence[str], config: tf.compat.v1.ConfigProto, device: Device) -> Way:
+    """The graph in a session, fed and asked for what the function takes and gives."""
     graph = tf.Graph()
     with graph.as_default(), on(device):
-        tf.import_graph_def(frozen.graph.as_graph_def(), name="")
+        tf.import_graph_def(defined, name="")
     session = tf.compat.v1.Session(graph=graph, config=config)
     function = callable_of(session, [taken.name for taken in frozen.inputs], [given.name for given in frozen.outputs])
 
