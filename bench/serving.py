@@ -175,10 +175,12 @@ class Bench:
 
     def _heads(self) -> None:
         folder = self._models / _HEADS
+        with servers.hub(self._folder / "hub-of-one", device=self._plan.device) as hub:
+            one_mb = serving_heads.memory_of_one(hub, folder)
         with servers.hub(self._folder / "hub-of-heads", device=self._plan.device) as hub:
             serving_heads.push(hub, folder)
             plan = self._plan
-            found = serving_heads.compare(hub, folder, self._load, plan.concurrencies, plan.rounds)
+            found = serving_heads.compare(hub, folder, self._load, plan.concurrencies, plan.rounds, one_mb)
         self.results.heads.extend(found)
         for each in found:
             _say(serving_heads.line(each))

@@ -172,11 +172,12 @@ def _heads(results: Results) -> Iterator[str]:
             f"{each.asked.p50_ms:.1f}",
             f"{each.asked.p99_ms:.1f}",
             f"{each.memory_mb:,.0f}",
+            f"{each.memory_mb / each.one_mb:.2f}",
             str(each.asked.failed),
         )
         for each in results.heads
     ]
-    heads = ("", "connections", "answers/s", "÷ full models", "p50 ms", "p99 ms", "MB more", "failed")
+    heads = ("", "connections", "answers/s", "÷ full models", "p50 ms", "p99 ms", "MB more", "÷ one model", "failed")
     yield from _table(heads, rows)
 
 
