@@ -33,12 +33,10 @@ import structlog
 import uvloop
 
 from hub.domain.errors import HubError
-from hub.protocol.frames import Buffer, Frame, encode_frame
-from hub.protocol.problems import to_problem
-from hub.runtime.askers import ENGINE, Askers, id_of, number_of, stream_of
+from hub.protocol.frames import Buffer, Frame
+from hub.runtime.askers import ENGINE, Askers, encoded, number_of, stream_of
 from hub.runtime.computing import Answers, Job, compute
 from hub.runtime.devices import Device
-from hub.runtime.failures import model_failed
 from hub.runtime.limits import AnswerLimits, bound_memory, die_with_parent
 from hub.runtime.marks import Marks
 from hub.runtime.memory import default_budget, freeze
@@ -228,8 +226,8 @@ class Worker:
             if job.is_traced:
                 times = {"waited_s": began - job.arrived, "computed_s": took_s}
                 facts = facts | {"traced": {"batch": self._batches, "rows": rows, **times}}
-            encoded = _encoded(job.id, answer, facts, lane.key[0].signature)
-            replies.setdefault(stream_of(job.id), []).extend(encoded)
+            frame = encoded(job.id, answer, facts, lane.key[0].signature)
+            replies.setdefault(stream_of(job.id), []).extend(frame)
             facts = {}
         for stream, buffers in replies.items():
             self._askers.send(stream, buffers)
@@ -239,7 +237,7 @@ class Worker:
         self._solo.took(kind, rows, took_s, has_company=has_company)
 
     def _fail(self, request_id: int, error: Exception, signature: str) -> None:
-        self._askers.send(stream_of(request_id), _encoded(request_id, error, {}, signature))
+        self._askers.send(stream_of(request_id), encoded(request_id, error, {}, signature))
 
 
 def _kind(lane: Lane, jobs: Sequence[Job]) -> Kind | None:
@@ -249,16 +247,6 @@ def _kind(lane: Lane, jobs: Sequence[Job]) -> Kind | None:
         return None
     feeding, form = lane.key
     return lane.version, feeding.signature, form, *[(head.servable.order.digest, head.signature) for head in heads]
-
-
-def _encoded(request_id: int, answer: Answers | Exception, facts: dict[str, Any], signature: str) -> list[Buffer]:
-    try:
-        if not isinstance(answer, Exception):
-            return encode_frame({}, answer, number=id_of(request_id), facts=facts)
-    except HubError as error:
-        answer = error
-    _log.info("request.failed", signature=signature, error=f"{type(answer).__name__}: {answer}"[:2000])
-    return encode_frame({"problem": to_problem(model_failed(answer, signature))}, number=id_of(request_id))
 
 
 async def run(options: argparse.Namespace) -> None:
