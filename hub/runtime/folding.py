@@ -22,6 +22,7 @@ import tensorflow as tf
 _DEPTHWISE, _CONVOLUTION, _PRODUCT = "DepthwiseConv2dNative", "Conv2D", "MatMul"
 _RANKS = {_DEPTHWISE: 4, _CONVOLUTION: 4, _PRODUCT: 2}
 _FLOATS = (tf.float32.as_datatype_enum, tf.float64.as_datatype_enum)
+_MOST_GROWTH = 2  # new weights are, times the graph's bytes: old ones that many products share stay for none
 _MOST_DEEP = 16  # operations between a normalisation's constants and its factor
 _WAITED_FOR_IN_VAIN = {"Const", "Identity", "NoOp", "Placeholder"}
 _ELEMENTWISE: dict[str, Callable[..., np.ndarray]] = {
@@ -75,6 +76,7 @@ class _Folding:
         self._users = Counter(map(_node_of, inputs))
         self._many = {_node_of(name) for name in inputs if not _is_first(name)}
         self._values: dict[str, np.ndarray | None] = {}
+        self._room_bytes = _MOST_GROWTH * self.defined.ByteSize()
 
     def fold(self) -> None:
         """Go through the graph in its order, which is the order of computing but for loops."""
@@ -90,9 +92,10 @@ class _Folding:
                 self._pad(node)
 
     def _leave_waiting(self) -> None:
-        """Let nothing wait for what does nothing: functions that were put into each other leave much of that."""
+        """Let nothing wait for, or be beside, what does nothing: functions that were put into each other leave much."""
         idle: set[str] = set()
         for node in self.defined.node:
+            node.attr.pop("_class", None)  # names operations to be beside, which may be gone
             if node.op in _WAITED_FOR_IN_VAIN and all(_node_of(name) in idle for name in node.input):
                 idle.add(node.name)
             waited = [name for name in node.input if name.startswith("^") and _node_of(name) in idle]
@@ -141,7 +144,7 @@ class _Folding:
             return
         wanted = [[0, 0]]
         for size, kernel, stride in zip(shape[1:3], weights.shape, node.attr["strides"].list.i[1:3], strict=False):
-            if size is None:
+            if not size:
                 return
             missing = kernel - (size - 1) % stride - 1
             wanted.append([missing // 2, missing - missing // 2])
@@ -153,13 +156,16 @@ class _Folding:
         """Multiply what a line gives, channel by channel; whether that can be done."""
         product = line.product
         weights = self._must(product.input[1])
-        scaled = weights * (factor.reshape(weights.shape[2:]) if product.op == _DEPTHWISE else factor)
-        if not np.isfinite(scaled).all():
+        if weights.nbytes > self._room_bytes:
             return False
+        scaled = weights * (factor.reshape(weights.shape[2:]) if product.op == _DEPTHWISE else factor)
+        moved = None if line.bias is None else self._must(line.bias.input[1]) * factor
+        if not np.isfinite(scaled).all() or not (moved is None or np.isfinite(moved).all()):
+            return False
+        self._room_bytes -= weights.nbytes
         product.input[1] = self._constant(product.input[1], scaled, weights)
-        if line.bias is not None:
-            bias = self._must(line.bias.input[1])
-            line.bias.input[1] = self._constant(line.bias.input[1], bias * factor, bias)
+        if line.bias is not None and moved is not None:
+            line.bias.input[1] = self._constant(line.bias.input[1], moved, weights)
         return True
 
     def _shift(self, node: Node, given: str, line: _Line, value: np.ndarray) -> None:
@@ -218,6 +224,8 @@ class _Folding:
 
     def _computed(self, name: str, depth: int) -> np.ndarray | None:
         node = self._nodes[_node_of(name)]
+        if node.name in self.kept:  # what is fed is what it is fed
+            return None
         if node.op == "Const":
             return tf.make_ndarray(node.attr["value"].tensor)
         if depth >= _MOST_DEEP or not _is_first(name) or node.op not in {"Identity", "Reshape", *_ELEMENTWISE}:

@@ -163,6 +163,35 @@ def test_what_cannot_be_taken_in_stays(layers: tuple[Layer, ...]) -> None:
         assert after[op] == before[op]
 
 
+def test_weights_that_many_products_share_do_not_become_many() -> None:
+    product = conv()
+    before, after = tried(*[product, scaled(CHANNELS)] * 30)
+    assert 0 < after["Mul"] < before["Mul"]
+
+
+def test_an_operation_may_have_been_beside_one_that_is_gone() -> None:
+    graph = tf.Graph()
+    with graph.as_default():
+        x = tf.compat.v1.placeholder(tf.float32, [1, 8, 8, CHANNELS])
+        factor = tf.constant(np.full(CHANNELS, 2.0, np.float32))
+        product = tf.nn.conv2d(x, np.ones([1, 1, CHANNELS, CHANNELS], np.float32), 1, "SAME") * factor
+        with graph.colocate_with(factor.op):
+            answer = tf.nn.relu(product)
+    folded = fold(graph, [x.name, answer.name])
+    with tf.Graph().as_default():
+        tf.import_graph_def(folded, name="")
+    assert counted(folded) == {"Placeholder": 1, "Const": 1, "Conv2D": 1, "Identity": 1, "Relu": 1}
+
+
+def test_what_is_fed_is_no_constant_whatever_it_was() -> None:
+    graph = tf.Graph()
+    with graph.as_default():
+        x = tf.compat.v1.placeholder(tf.float32, [1, 8, 8, CHANNELS])
+        factor = tf.constant(np.full(CHANNELS, 2.0, np.float32))
+        answer = tf.nn.conv2d(x, np.ones([1, 1, CHANNELS, CHANNELS], np.float32), 1, "SAME") * factor
+    assert counted(fold(graph, [x.name, factor.name, answer.name]))["Mul"] == 1
+
+
 @pytest.mark.parametrize("product", [conv, depthwise])
 @pytest.mark.parametrize(
     ("size", "stride", "kernel", "zeros", "pads"),
