@@ -1,7 +1,7 @@
 """Choices: how signatures were found to be called best, remembered on disk by kind of device.
 
-Laws: what cannot be read is unknown, and is measured anew; another version of TensorFlow knows nothing of what was
-measured with this one.
+Laws: what cannot be read is unknown, and is measured anew; another version of TensorFlow, and a hub whose ways are
+others, know nothing of what was measured with these.
 """
 
 import os
@@ -13,7 +13,7 @@ import orjson
 import structlog
 
 from hub.runtime.devices import Device
-from hub.runtime.orders import Choice
+from hub.runtime.orders import WAYS_REVISION, Choice
 
 _log = structlog.get_logger()
 
@@ -23,7 +23,7 @@ class Choices:
 
     def __init__(self, folder: Path) -> None:
         """Keep them below ``folder``."""
-        self._folder = folder / f"tensorflow-{version('tensorflow')}"
+        self._folder = folder / f"tensorflow-{version('tensorflow')}-ways-{WAYS_REVISION}"
         self._known: dict[tuple[str, str], Mapping[str, Choice]] = {}
 
     def of(self, digest: str, device: Device) -> Mapping[str, Choice]:

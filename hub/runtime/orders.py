@@ -13,6 +13,8 @@ from hub.domain.signatures import Signature
 
 Loader = Literal["object_graph", "session"]
 WayName = Literal["plain", "frozen", "frozen_session", "frozen_inline", "session", "session_inline", "compiled"]
+WAYS_REVISION = 2
+"""Counts what the names of ways have meant: what was chosen when one meant something else says nothing any more."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """Folding, on real graphs: they answer as before, with less to do."""
 
+import tracemalloc
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -166,30 +167,164 @@ def test_what_cannot_be_taken_in_stays(layers: tuple[Layer, ...]) -> None:
 def test_weights_that_many_products_share_do_not_become_many() -> None:
     product = conv()
     before, after = tried(*[product, scaled(CHANNELS)] * 30)
-    assert 0 < after["Mul"] < before["Mul"]
+    assert after["Mul"] == before["Mul"] == 30
+
+
+def made(build: Callable[[tf.Tensor], Any], *shape: int | None) -> tuple[Any, Any]:
+    """What ``build`` makes of a fed ``x``, which is fetched with all that it gives: the graph and the folded one."""
+    graph = tf.Graph()
+    with graph.as_default():
+        x = tf.compat.v1.placeholder(tf.float32, shape, name="x")
+        given = build(x)
+    names = [tensor.name for tensor in (given if isinstance(given, tuple) else (given,))]
+    return graph.as_graph_def(), fold(graph, [x.name, *names])
+
+
+def run(definition: Any, fetch: str, x: np.ndarray) -> Any:
+    graph = tf.Graph()
+    with graph.as_default():
+        tf.import_graph_def(definition, name="")
+    with tf.compat.v1.Session(graph=graph) as session:
+        return session.run(fetch, {"x:0": x})
+
+
+EYE = np.eye(CHANNELS, dtype=np.float32)
+TWOS = np.full(CHANNELS, 2.0, np.float32)
 
 
 def test_an_operation_may_have_been_beside_one_that_is_gone() -> None:
-    graph = tf.Graph()
-    with graph.as_default():
-        x = tf.compat.v1.placeholder(tf.float32, [1, 8, 8, CHANNELS])
-        factor = tf.constant(np.full(CHANNELS, 2.0, np.float32))
-        product = tf.nn.conv2d(x, np.ones([1, 1, CHANNELS, CHANNELS], np.float32), 1, "SAME") * factor
-        with graph.colocate_with(factor.op):
-            answer = tf.nn.relu(product)
-    folded = fold(graph, [x.name, answer.name])
-    with tf.Graph().as_default():
-        tf.import_graph_def(folded, name="")
-    assert counted(folded) == {"Placeholder": 1, "Const": 1, "Conv2D": 1, "Identity": 1, "Relu": 1}
+    def build(x: tf.Tensor) -> tf.Tensor:
+        factor = tf.constant(TWOS)
+        product = x @ EYE * factor
+        with tf.compat.v1.get_default_graph().colocate_with(factor.op):
+            return tf.nn.relu(product)
+
+    _, folded = made(build, None, CHANNELS)
+    assert counted(folded) == {"Placeholder": 1, "Const": 1, "MatMul": 1, "Identity": 1, "Relu": 1}
+    np.testing.assert_array_equal(run(folded, "Relu:0", EYE), 2 * EYE)
 
 
 def test_what_is_fed_is_no_constant_whatever_it_was() -> None:
-    graph = tf.Graph()
-    with graph.as_default():
-        x = tf.compat.v1.placeholder(tf.float32, [1, 8, 8, CHANNELS])
-        factor = tf.constant(np.full(CHANNELS, 2.0, np.float32))
-        answer = tf.nn.conv2d(x, np.ones([1, 1, CHANNELS, CHANNELS], np.float32), 1, "SAME") * factor
-    assert counted(fold(graph, [x.name, factor.name, answer.name]))["Mul"] == 1
+    def build(x: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        factor = tf.constant(TWOS)
+        return x @ EYE * factor, factor
+
+    assert counted(made(build, None, CHANNELS)[1])["Mul"] == 1
+
+
+def test_what_waits_for_a_check_still_does() -> None:
+    def build(x: tf.Tensor) -> tf.Tensor:
+        with tf.control_dependencies([tf.compat.v1.assert_less(tf.reduce_max(x), 5.0)]):
+            factor = tf.constant(TWOS)
+        return tf.multiply(x @ EYE, factor, name="y")
+
+    for definition in made(build, None, CHANNELS):
+        np.testing.assert_array_equal(run(definition, "y:0", EYE), 2 * EYE)
+        with pytest.raises(tf.errors.InvalidArgumentError):
+            run(definition, "y:0", 9 * EYE)
+
+
+def test_a_loop_of_the_first_tensorflow_keeps_its_constants_inside() -> None:
+    def build(x: tf.Tensor) -> tf.Tensor:
+        def body(at: tf.Tensor, h: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            return at + 1, h @ tf.constant(EYE) * tf.constant(TWOS) + tf.constant(TWOS)
+
+        loop = tf.compat.v1.while_loop(lambda at, _h: at < 3, body, [0, x])
+        return tf.identity(loop[1], name="y")
+
+    tf.compat.v1.disable_control_flow_v2()
+    try:
+        definitions = made(build, 1, CHANNELS)
+    finally:
+        tf.compat.v1.enable_control_flow_v2()
+    for definition in definitions:
+        np.testing.assert_array_equal(run(definition, "y:0", EYE[:1]), EYE[:1] * 8 + 14)
+
+
+def shared_weights(x: tf.Tensor) -> tf.Tensor:
+    weights, factor = tf.constant(1.0, shape=[CHANNELS, 1_000_000]), tf.constant(2.0, shape=[1_000_000])
+    return tf.add_n([tf.reduce_sum(x @ weights * factor) for _ in range(30)])
+
+
+def own_weights(x: tf.Tensor) -> tf.Tensor:
+    size = 50_000
+    every = [x @ tf.constant(1.0, shape=[CHANNELS, size]) * tf.constant(2.0, shape=[size]) for _ in range(200)]
+    return tf.add_n([tf.reduce_sum(each) for each in every])
+
+
+def long_sums(x: tf.Tensor) -> tf.Tensor:
+    value = tf.constant(1.0, shape=[1_000, 1_000])
+    for _ in range(200):
+        value = value + 1.0
+    return x @ EYE * tf.reduce_sum(value)
+
+
+def many_factors(x: tf.Tensor) -> tf.Tensor:
+    for _ in range(2_000):
+        x = x * tf.constant(np.linspace(0.999, 1.001, CHANNELS, dtype=np.float32))
+    return x
+
+
+def never_reached(x: tf.Tensor) -> tf.Tensor:
+    _ = x @ tf.constant(1.0, shape=[CHANNELS, 50_000_000]) * tf.constant(2.0, shape=[50_000_000])
+    return x * 2.0
+
+
+@pytest.mark.parametrize("build", [shared_weights, own_weights, long_sums, many_factors, never_reached])
+def test_a_small_graph_stays_small_whatever_it_says_that_it_holds(build: Layer) -> None:
+    tracemalloc.start()
+    try:
+        before, after = made(lambda x: build(x @ tf.constant(EYE)), None, CHANNELS)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 200 << 20
+    assert after.ByteSize() < before.ByteSize() + (80 << 20)
+
+
+def test_many_factors_are_one() -> None:
+    _, after = made(lambda x: many_factors(x @ tf.constant(EYE)), None, CHANNELS)
+    assert (counted(after)["Mul"], counted(after)["Const"]) == (0, 1)
+
+
+def test_what_nobody_could_compute_is_left_alone() -> None:
+    def build(x: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        text = tf.constant("ab" * 50)
+        for _ in range(4):
+            text = tf.raw_ops.Add(x=text, y=text)
+        empty = tf.reshape(tf.zeros([0]), [0, -1]) * 2.0
+        return x @ EYE * tf.reshape(tf.constant(1.0), [1] * 70), text, empty
+
+    before, after = made(build, None, CHANNELS)
+    assert counted(after)["Mul"] == counted(before)["Mul"]
+
+
+def test_another_output_of_a_normalisation_may_be_fetched() -> None:
+    def build(x: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        product = tf.nn.conv2d(x, EYE[None, None], 1, "SAME")
+        given = tf.compat.v1.nn.fused_batch_norm(product, TWOS, TWOS, TWOS, TWOS, is_training=False)
+        return given[0], given[1]
+
+    assert counted(made(build, 1, 8, 8, CHANNELS)[1])["FusedBatchNormV3"] == 1
+
+
+def test_zeros_are_not_left_to_weights_that_are_no_numbers() -> None:
+    def build(x: tf.Tensor) -> tf.Tensor:
+        return tf.nn.conv2d(padded(0, 1)(x), np.full([3, 3, CHANNELS, 1], np.inf, np.float32), 2, "VALID")
+
+    assert counted(made(build, 1, 8, 8, CHANNELS)[1])["Pad"] == 1
+
+
+@pytest.mark.parametrize("product", [tf.keras.layers.Conv2D, tf.keras.layers.DepthwiseConv2D])
+def test_layers_of_keras_with_a_bias_take_their_normalisation_in(product: Any) -> None:
+    size = {"filters": CHANNELS} if product is tf.keras.layers.Conv2D else {}
+    layers = product(kernel_size=3, **size), tf.keras.layers.BatchNormalization(), tf.keras.layers.ReLU(6)
+    for layer in layers:
+        layer.build([None, 8, 8, CHANNELS] if layer is layers[0] else [None, 6, 6, CHANNELS])
+    for number, variable in enumerate(layers[0].variables + layers[1].variables):
+        variable.assign(numbers(*variable.shape) / (2 + number))
+    _, after = tried(*layers)
+    assert (after["BiasAdd"], after["Mul"], after["AddV2"]) == (1, 0, 0)
 
 
 @pytest.mark.parametrize("product", [conv, depthwise])
