@@ -1,20 +1,26 @@
-"""Answers: outputs as tensors that can be sent, within what one answer may have.
+"""Answers: outputs as tensors that can be sent, within what one answer may have, and the frames that they go in.
 
 Law: an answer that is too large is refused for what its outputs say of themselves, before they are copied or encoded.
 """
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
+import structlog
 import tensorflow as tf
 
-from hub.domain.errors import OutputTooLarge
-from hub.protocol.frames import Tensor, from_numpy
+from hub.domain.errors import HubError, OutputTooLarge
+from hub.protocol.frames import Buffer, Tensor, encode_frame, from_numpy
+from hub.protocol.problems import to_problem
+from hub.runtime.askers import id_of
 from hub.runtime.batches import rows_of
+from hub.runtime.failures import model_failed
 from hub.runtime.limits import AnswerLimits
 from hub.runtime.servable import Value, as_array
 
+_log = structlog.get_logger()
 _LENGTH_BYTES = 4  # before each element of a string tensor
 _PLAIN = "biufc"  # kinds of types whose elements take the same bytes each
 
@@ -96,3 +102,16 @@ def _require(has: int, may: int, what: str, name: str) -> None:
             "HUB_ANSWER_MAX_ELEMENTS.",
             limit=may,
         )
+
+
+def encoded(
+    number: int, answer: Sequence[Tensor] | Exception, facts: Mapping[str, Any], signature: str
+) -> list[Buffer]:
+    """The frame that answers a request: tensors, or what went wrong with the signature that was called."""
+    try:
+        if not isinstance(answer, Exception):
+            return encode_frame({}, answer, number=id_of(number), facts=facts)
+    except HubError as error:
+        answer = error
+    _log.info("request.failed", signature=signature, error=f"{type(answer).__name__}: {answer}"[:2000])
+    return encode_frame({"problem": to_problem(model_failed(answer, signature))}, number=id_of(number))

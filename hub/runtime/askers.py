@@ -13,12 +13,9 @@ from typing import Any
 
 import structlog
 
-from hub.domain.errors import HubError
 from hub.protocol.arena import shown
-from hub.protocol.frames import Buffer, Frame, Tensor, encode_frame
-from hub.protocol.problems import to_problem
+from hub.protocol.frames import Buffer, Frame, encode_frame
 from hub.protocol.streams import FrameStream
-from hub.runtime.failures import model_failed
 
 ENGINE = 0
 """The number of the engine's stream."""
@@ -41,19 +38,6 @@ def stream_of(number: int) -> int:
 def id_of(number: int) -> int:
     """What a request is called on its own stream."""
     return number & ((1 << _ID_BITS) - 1)
-
-
-def encoded(
-    number: int, answer: Sequence[Tensor] | Exception, facts: Mapping[str, Any], signature: str
-) -> list[Buffer]:
-    """The frame that answers a request: tensors, or what went wrong with the signature that was called."""
-    try:
-        if not isinstance(answer, Exception):
-            return encode_frame({}, answer, number=id_of(number), facts=facts)
-    except HubError as error:
-        answer = error
-    _log.info("request.failed", signature=signature, error=f"{type(answer).__name__}: {answer}"[:2000])
-    return encode_frame({"problem": to_problem(model_failed(answer, signature))}, number=id_of(number))
 
 
 class Askers:

@@ -34,7 +34,8 @@ import uvloop
 
 from hub.domain.errors import HubError
 from hub.protocol.frames import Buffer, Frame
-from hub.runtime.askers import ENGINE, Askers, encoded, number_of, stream_of
+from hub.runtime.answers import encoded
+from hub.runtime.askers import ENGINE, Askers, number_of, stream_of
 from hub.runtime.computing import Answers, Job, compute
 from hub.runtime.devices import Device
 from hub.runtime.limits import AnswerLimits, bound_memory, die_with_parent
