@@ -32,6 +32,12 @@ def node_of(name: str) -> str:
     return name.removeprefix("^").split(":")[0]
 
 
+def write(node: Node, value: np.ndarray) -> None:
+    """Have a constant hold ``value``."""
+    node.attr["dtype"].type = tf.as_dtype(value.dtype).as_datatype_enum
+    node.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(value))
+
+
 class Constants:
     """Those of one graph."""
 
@@ -77,11 +83,6 @@ class Constants:
         """Whether a constant is known to hold numbers alone."""
         values = self.array(node)
         return values is not None and bool(np.isfinite(values).all())
-
-    def write(self, node: Node, value: np.ndarray) -> None:
-        """Have a node be the constant ``value``."""
-        node.attr["dtype"].type = tf.as_dtype(value.dtype).as_datatype_enum
-        node.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(value))
 
     def value(self, name: str, depth: int = 0) -> np.ndarray | None:
         """What a tensor is, where constants alone say so."""

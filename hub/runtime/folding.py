@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from hub.runtime.constants import Constants, node_of
+from hub.runtime.constants import Constants, node_of, write
 
 _DEPTHWISE, _CONVOLUTION, _PRODUCT = "DepthwiseConv2dNative", "Conv2D", "MatMul"
 _RANKS = {_DEPTHWISE: 4, _CONVOLUTION: 4, _PRODUCT: 2}
@@ -197,7 +197,7 @@ class _Folding:
             scaled = weights * (line.factor.reshape(weights.shape[2:]) if product.op == _DEPTHWISE else line.factor)
             if not np.isfinite(scaled).all():
                 return
-            self._constants.write(line.weights, scaled.astype(weights.dtype))
+            write(line.weights, scaled.astype(weights.dtype))
         kind = product.attr["T"].type
         end.op = "Identity" if line.shift is None else "BiasAdd"
         end.input[:] = [product.name]
@@ -205,7 +205,7 @@ class _Folding:
         end.attr["T"].type = kind
         if line.shift is not None:
             bias = self.defined.node.add(name=self._free(f"{end.name}/folded"), op="Const")
-            self._constants.write(bias, line.shift.astype(tf.as_dtype(kind).as_numpy_dtype))
+            write(bias, line.shift.astype(tf.as_dtype(kind).as_numpy_dtype))
             end.input.append(bias.name)
 
     def _free(self, name: str) -> str:
